@@ -1,0 +1,37 @@
+"""Time and randomness: the only source of either.
+
+Law: no other room reads a clock or draws a random number. Intervals are measured on the monotonic
+clock, civil time is aware UTC; the two are never mixed. A simulated world hands in its own `Env`.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import trio
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Env:
+    """What the outside world would otherwise smuggle in.
+
+    `wall()` is aware UTC; `monotonic()` is seconds on trio's clock (virtual in simulations);
+    `rng` spreads and spaces; `nonce(n)` is n unguessable bytes in lower-case hex.
+    """
+
+    wall: Callable[[], datetime] = _utc_now
+    monotonic: Callable[[], float] = trio.current_time
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    nonce: Callable[[int], str] = secrets.token_hex
+
+    def wall_ms(self) -> int:
+        """Civil time as the ledger stores it: milliseconds since 1970 UTC."""
+        return round(self.wall().timestamp() * 1000)
