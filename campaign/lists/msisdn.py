@@ -1,0 +1,207 @@
+"""A phone number as people and spreadsheets write it, into digits with country code.
+
+Numbers come out as E.164 digits without `+`. Nothing is guessed: a spelling that could mean two
+numbers is refused with the way to make it clear.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NewType
+
+import phonenumbers
+from phonenumbers import NumberParseException, ValidationResult
+
+from campaign.errors import UsageError
+from campaign.lists.numbering import calling_code, calling_code_pattern, region_pattern
+from campaign.lists.refusals import Reason, Refusal
+from campaign.lists.reserved import TEST_COUNTRY_CODE, is_reserved
+from campaign.lists.spelling import dialled_digits
+
+Msisdn = NewType("Msisdn", str)
+"""Digits with country code, no `+`: 4 to 15 of them."""
+
+
+# E.164, and the shortest national numbers there are.
+_MAX_DIGITS: Final = 15
+_MIN_DIGITS: Final = 4
+# Bare digits are tried as an international number from here on (country code included).
+_MIN_BARE_DIGITS: Final = 11
+# Eleven digits from 13 to 19: a Chinese mobile, and just as well one of North America's +1 3xx…9xx.
+_CHINESE_OR_AMERICAN: Final = re.compile(r"1[3-9]\d{9}", re.ASCII)
+
+
+class Cleaner:
+    """Cleans the numbers of one list.
+
+    `region` (ISO 3166 two letters) reads national numbers; without it a number needs `+`, `00` or
+    its bare country code. With `international` bare digits always begin with the country code.
+    """
+
+    def __init__(self, region: str | None = None, *, international: bool = False) -> None:
+        self.region = None if international else _known_region(region)
+        self._international = international
+        pattern = region_pattern(self.region) if self.region else None
+        self._match = pattern.fullmatch if pattern else None
+        self._code = str(phonenumbers.country_code_for_region(self.region)) if self.region else ""
+        self._codes: dict[str, tuple[str, re.Pattern[str]] | None] = {}
+
+    def clean(self, raw: str) -> Msisdn | Refusal:
+        """The number in `raw`, or why there is none."""
+        return self._fast(raw) or self._slow(raw)
+
+    def _fast(self, text: str) -> Msisdn | None:
+        if self._match is not None:
+            match = self._match(text)
+            if match is not None:
+                return Msisdn(self._code + match["nsn"])
+        if text[:1] == "+":
+            return self._by_calling_code(text[1:])
+        if self.region is None and len(text) >= _MIN_BARE_DIGITS and not self._ambiguous(text):
+            return self._by_calling_code(text)
+        return None
+
+    def _by_calling_code(self, digits: str) -> Msisdn | None:
+        key = digits[:3]
+        if key not in self._codes:
+            if not (len(key) == 3 and key.isascii() and key.isdigit()):
+                return None
+            code = calling_code(key)
+            pattern = calling_code_pattern(code) if code else None
+            self._codes[key] = (code, pattern) if code and pattern else None
+        known = self._codes[key]
+        if known is None:
+            return None
+        code, pattern = known
+        return Msisdn(digits) if pattern.fullmatch(digits, len(code)) else None
+
+    def _ambiguous(self, text: str) -> bool:
+        return not self._international and _CHINESE_OR_AMERICAN.fullmatch(text) is not None
+
+    def _slow(self, raw: str) -> Msisdn | Refusal:
+        dialled = dialled_digits(raw)
+        if isinstance(dialled, Refusal):
+            return dialled
+        return self._fast(dialled) or self._parse(dialled)
+
+    def _parse(self, dialled: str) -> Msisdn | Refusal:
+        if dialled.startswith("+"):
+            return _international(dialled[1:])
+        if dialled.startswith("00"):
+            outcome = _international(dialled[2:])
+            # 00 leads abroad almost everywhere; where it does not, the region's own plan decides.
+            if isinstance(outcome, Refusal) and self.region:
+                national = self._national(dialled)
+                return outcome if isinstance(national, Refusal) else national
+            return outcome
+        if self.region:
+            return self._national(dialled)
+        return self._bare(dialled)
+
+    def _national(self, dialled: str) -> Msisdn | Refusal:
+        region = self.region or ""
+        try:
+            number = phonenumbers.parse(dialled, region)
+        except NumberParseException as error:
+            return _unparsable(error)
+        # Another country's number comes out here where the region's own prefix for abroad was used.
+        digits = _digits(number)
+        if phonenumbers.is_valid_number(number) or is_reserved(digits):
+            return Msisdn(digits)
+        if dialled.startswith(TEST_COUNTRY_CODE) and len(dialled) >= _MIN_BARE_DIGITS:
+            return Msisdn(dialled) if is_reserved(dialled) else _too_long(dialled)
+        return _impossible(number, region) or Refusal(
+            Reason.INVALID_FOR_REGION,
+            f"not a number of region {region}; write numbers of other countries with + and "
+            "country code",
+        )
+
+    def _bare(self, digits: str) -> Msisdn | Refusal:
+        if self._ambiguous(digits):
+            return Refusal(
+                Reason.NO_COUNTRY_CODE,
+                "a Chinese mobile without 86 or a North American number with 1: give --region, or "
+                "write it with + and country code",
+            )
+        if self._international or len(digits) >= _MIN_BARE_DIGITS:
+            outcome = _international(digits)
+            if self._international or not isinstance(outcome, Refusal):
+                return outcome
+        if len(digits) > _MAX_DIGITS:
+            return _too_long(digits)
+        if len(digits) < _MIN_DIGITS:
+            return _too_short(digits)
+        return Refusal(
+            Reason.NO_COUNTRY_CODE,
+            "no country code: give --region, or write the number with + and country code",
+        )
+
+
+def clean(raw: str, region: str | None = None) -> Msisdn | Refusal:
+    """The number in `raw`, or why there is none. For many numbers keep one `Cleaner`."""
+    return Cleaner(region).clean(raw)
+
+
+def _known_region(region: str | None) -> str | None:
+    if region is None:
+        return None
+    code = region.strip().upper()
+    code = {"UK": "GB"}.get(code, code)
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise UsageError(
+            f"unknown region {region!r}: use a two-letter country code such as CN, US or GB"
+        )
+    return code
+
+
+def _international(digits: str) -> Msisdn | Refusal:
+    if is_reserved(digits):
+        return Msisdn(digits)
+    if len(digits) < _MIN_DIGITS:
+        return _too_short(digits)
+    try:
+        number = phonenumbers.parse(f"+{digits}", None)
+    except NumberParseException as error:
+        return _too_long(digits) if len(digits) > _MAX_DIGITS else _unparsable(error)
+    canonical = _digits(number)
+    if phonenumbers.is_valid_number(number) or is_reserved(canonical):
+        return Msisdn(canonical)
+    return _impossible(number, f"+{number.country_code}") or Refusal(
+        Reason.INVALID, f"no such number under country code +{number.country_code}"
+    )
+
+
+def _digits(number: phonenumbers.PhoneNumber) -> str:
+    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+
+
+def _impossible(number: phonenumbers.PhoneNumber, plan: str) -> Refusal | None:
+    match phonenumbers.is_possible_number_with_reason(number):
+        case ValidationResult.TOO_SHORT | ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+            return Refusal(Reason.TOO_SHORT, f"too few digits for {plan}")
+        case ValidationResult.TOO_LONG:
+            return Refusal(Reason.TOO_LONG, f"too many digits for {plan}")
+        case ValidationResult.INVALID_LENGTH:
+            return Refusal(Reason.INVALID, f"no number of {plan} has this many digits")
+        case _:
+            return None
+
+
+def _unparsable(error: NumberParseException) -> Refusal:
+    match error.error_type:
+        case NumberParseException.INVALID_COUNTRY_CODE:
+            return Refusal(Reason.INVALID, "no country has this country code")
+        case NumberParseException.TOO_SHORT_AFTER_IDD | NumberParseException.TOO_SHORT_NSN:
+            return Refusal(Reason.TOO_SHORT, "too few digits")
+        case NumberParseException.TOO_LONG:
+            return Refusal(Reason.TOO_LONG, "too many digits")
+        case _:
+            return Refusal(Reason.NOT_A_NUMBER, "not a phone number")
+
+
+def _too_long(digits: str) -> Refusal:
+    return Refusal(Reason.TOO_LONG, f"{len(digits)} digits, a number has {_MAX_DIGITS} at most")
+
+
+def _too_short(digits: str) -> Refusal:
+    return Refusal(Reason.TOO_SHORT, f"{len(digits)} digits are too few for a phone number")
