@@ -1,0 +1,83 @@
+"""What an operator asked of one campaign; stored with it, so that `resume` keeps every word."""
+
+from __future__ import annotations
+
+import msgspec
+
+from campaign.planner.durations import Interval, Rate
+from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.windows import Window
+from campaign.protocol.ports import AllPorts, parse_selection
+
+
+class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Options of `launch`, as written; the properties parse (and so check) them.
+
+    `gateways` are registry names, empty for all. Every property raises `UsageError` on bad text.
+    """
+
+    gateways: tuple[str, ...] = ()
+    ports: str = "all"
+    rate: str | None = None
+    per_port: str | None = None
+    interval: str | None = None
+    window: str | None = None
+    days: str | None = None
+    timezone: str | None = None
+    retries: int = 2
+    receipts: bool = True
+    region: str | None = None
+    phone_column: str | None = None
+    settings: dict[str, str] = {}
+
+    def encode(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> CampaignOptions:
+        return msgspec.json.decode(text, type=cls)
+
+    def check(self) -> None:
+        """Raise `UsageError` for the first option that cannot be."""
+        _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
+        self.allows_port(1)
+        with_overrides(Settings(), self.settings)
+
+    @property
+    def parsed_rate(self) -> Rate | None:
+        return Rate.parse(self.rate) if self.rate else None
+
+    @property
+    def parsed_per_port(self) -> Rate | None:
+        return Rate.parse(self.per_port) if self.per_port else None
+
+    @property
+    def parsed_interval(self) -> Interval | None:
+        return Interval.parse(self.interval) if self.interval else None
+
+    @property
+    def parsed_window(self) -> Window | None:
+        """The sending window, or None for any time."""
+        if not self.window or self.window == "any":
+            return None
+        return Window.parse(self.window, days=self.days, timezone=self.timezone or "UTC")
+
+    @property
+    def attempts(self) -> int:
+        """Most times one recipient may be tried."""
+        return 1 + self.retries
+
+    def port_numbers(self) -> frozenset[int] | None:
+        """The chosen port numbers, None for all."""
+        selection = parse_selection(self.ports)
+        if isinstance(selection, AllPorts):
+            return None
+        return frozenset(port.number for port in selection)
+
+    def allows_port(self, number: int) -> bool:
+        chosen = self.port_numbers()
+        return chosen is None or number in chosen
+
+    def settings_over(self, gateway: dict[str, str]) -> Settings:
+        """The settings in force between this campaign and a gateway with its own."""
+        return with_overrides(Settings(), {**gateway, **self.settings})

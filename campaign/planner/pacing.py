@@ -1,0 +1,69 @@
+"""Pacing: evenly spaced sending, and how much may be queued on a port."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+FIRST_WINDOW = 10
+"""Messages queued on a port of unknown pace: about a minute at the six seconds a SIM needs."""
+
+_GROWTH = 4
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A token bucket of depth one: never two messages closer than the gap.
+
+    `next_at` is on the monotonic clock. Lateness below one gap is made up (jitter must not lower
+    the rate), more is not: slow waiting never turns into a burst.
+    """
+
+    next_at: float = 0.0
+
+    def ready(self, now: float) -> bool:
+        return now >= self.next_at
+
+    def take(self, now: float, gap: float) -> Bucket:
+        """The bucket after one message at `now`, with `gap` seconds to the next."""
+        start = self.next_at if 0 <= now - self.next_at < gap else now
+        return Bucket(start + gap)
+
+
+@dataclass(frozen=True)
+class PortWindow:
+    """How many messages may be outstanding on one port, from its measured pace.
+
+    Grows at most fourfold per measurement: the first figures are drowned in report delay.
+    """
+
+    size: int = FIRST_WINDOW
+    queued: int = 0
+    busy_since: float | None = None
+    done: int = 0
+
+    def holding(self, queued: int, now: float) -> PortWindow:
+        """The window with what the ledger says is in flight there."""
+        if not queued:
+            return PortWindow(size=self.size)
+        busy_since = now if self.busy_since is None else self.busy_since
+        return replace(self, queued=queued, busy_since=busy_since)
+
+    def finished(self, count: int, now: float, port_window: float, limit: int) -> PortWindow:
+        """`count` more messages are final.
+
+        Measured once half the window was worked off, or the port ran dry.
+        """
+        if self.busy_since is None:
+            return self
+        done, left = self.done + count, max(0, self.queued - count)
+        elapsed = now - self.busy_since
+        if elapsed <= 0 or (left and done < self.size / 2):
+            return replace(self, done=done, queued=left)
+        wanted = math.ceil(done / elapsed * port_window)
+        size = max(1, min(wanted, self.size * _GROWTH, limit))
+        return PortWindow(size=size, queued=left, busy_since=now if left else None)
+
+    def halved(self) -> PortWindow:
+        """After back-pressure (codes 10 and 16)."""
+        return PortWindow(size=max(1, self.size // 2))

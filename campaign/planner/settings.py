@@ -1,0 +1,156 @@
+"""The named times and limits of a gateway and a campaign, with defaults and bounds.
+
+A campaign's `--set` beats the gateway's `set`, which beats the default. Only known names are taken;
+what contradicts itself is refused when it is set, not when it bites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+
+from campaign.errors import UsageError
+from campaign.planner.durations import format_duration, parse_duration
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Times are seconds. Field names are the setting's name with underscores."""
+
+    client_timeout: float = 10.0
+    task_report_count: int = 10
+    task_report_period: float = 10.0
+    report_count: int = 100
+    report_period: float = 5.0
+    report_horizon: float = 30.0
+    tid_memory: float = 600.0
+    doubt_deadline: float = 900.0
+    push_silence: float = 90.0
+    port_window: float = 60.0
+    receipt_wait: float = 600.0
+    task_size: int = 20
+    post_tasks: int = 100
+    queue_limit: int = 1000
+    max_chars: int = 300
+    keep_plus: bool = False
+    return_path: str = "probe"
+    send_timeout: int = 30
+    status_period: float = 30.0
+    retry_wait: float = 10.0
+    port_failures: int = 3
+    port_rest: float = 60.0
+
+    @property
+    def doubt_wait(self) -> float:
+        """How long to wait before asking about a doubtful task: a device that took it had time
+        to report it by then."""
+        return max(self.client_timeout + 2.0, self.report_horizon)
+
+
+MEANINGS: Mapping[str, str] = {
+    "client-timeout": "one request to a device",
+    "task-report-count": "a task reports after this many results",
+    "task-report-period": "… or after this long",
+    "report-count": "the device's report buffer: flushed at this many reports",
+    "report-period": "… or after this long",
+    "report-horizon": "how long after the device's last act a report may still arrive",
+    "tid-memory": "how long the device is trusted to remember a tid; 0: never offer again",
+    "doubt-deadline": "how long doubt or a fence may last before unknown",
+    "push-silence": "no news of a live task for this long starts the watchdog",
+    "port-window": "how much sending may be queued on one port, by its measured pace",
+    "receipt-wait": "after the last sent, how long a run waits for missing receipts",
+    "task-size": "most recipients in one task",
+    "post-tasks": "most tasks in one POST",
+    "queue-limit": "most messages queued on one port",
+    "max-chars": "longest text the device takes, in characters",
+    "keep-plus": "send numbers with a leading +",
+    "return-path": "probe: wait for a first report before sending on; assume: do not",
+    "send-timeout": "how long the device may wait for the network's answer (tmo)",
+    "status-period": "how often the device's ports and boot id are read",
+    "retry-wait": "first wait before a failed recipient is tried again; doubles",
+    "port-failures": "a port that fails this many in a row rests",
+    "port-rest": "… for this long, then one probe message decides",
+}
+
+_MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait"})
+
+
+def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings:
+    """Settings with `overrides` (names with dashes) applied. Raises `UsageError`."""
+    changes: dict[str, object] = {}
+    for name, text in overrides.items():
+        key = name.strip().lower().replace("-", "_")
+        default = getattr(Settings, key, None)
+        if name.strip().lower() not in MEANINGS or default is None:
+            raise UsageError(f"unknown setting {name!r}: known are {', '.join(MEANINGS)}")
+        changes[key] = _parse(name, key, text, default)
+    result = replace(settings, **changes)  # type: ignore[arg-type]  # each parsed to its field's type
+    _check(result)
+    return result
+
+
+def parse_pairs(pairs: tuple[str, ...] | list[str]) -> dict[str, str]:
+    """`KEY=VALUE` options as a mapping, each value checked. Raises `UsageError`."""
+    overrides: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair!r}: write KEY=VALUE")
+        overrides[name.strip().lower()] = value.strip()
+    with_overrides(Settings(), {k: v for k, v in overrides.items() if k != "report-horizon"})
+    return overrides
+
+
+def describe(settings: Settings) -> dict[str, str]:
+    """Every setting as an operator would write it."""
+    shown: dict[str, str] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        shown[field.name.replace("_", "-")] = (
+            format_duration(value) if isinstance(value, float) else str(value).lower()
+        )
+    return shown
+
+
+def _parse(name: str, key: str, text: str, default: object) -> object:
+    parsers: dict[type, Callable[[str], object]] = {
+        bool: _parse_bool,
+        int: _parse_count,
+        float: parse_duration,
+        str: str,
+    }
+    try:
+        value = parsers[type(default)](text)
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{name}={text}: {error}") from error
+    if key == "return_path" and value not in ("probe", "assume"):
+        raise UsageError(f"{name}={text}: write probe or assume")
+    if isinstance(value, (int, float)) and value == 0 and key not in _MAY_BE_ZERO | {"keep_plus"}:
+        raise UsageError(f"{name}={text}: must be above zero")
+    return value
+
+
+def _parse_bool(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise UsageError("write yes or no")
+    return words[text.lower()]
+
+
+def _parse_count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise UsageError("write a whole number")
+    return int(text)
+
+
+def _check(settings: Settings) -> None:
+    slowest = max(settings.task_report_period, settings.report_period)
+    if settings.report_horizon <= slowest:
+        raise UsageError(
+            f"report-horizon={format_duration(settings.report_horizon)} must be above both report "
+            f"periods (task-report-period, report-period: {format_duration(slowest)}), "
+            "or reports would count as lost before they are due"
+        )
+    for name in ("task_report_period", "report_period"):
+        if getattr(settings, name) < 1:
+            raise UsageError(f"{name.replace('_', '-')}: devices take whole seconds, at least 1s")

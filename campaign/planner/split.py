@@ -1,0 +1,75 @@
+"""Splitting recipients into tasks: equal texts share a task, and a task names one port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claimable:
+    """One waiting recipient. `text` None is the campaign's constant message; `avoid` is the place
+    ('gateway:port') of its last proved failure."""
+
+    id: int
+    number: str
+    text: str | None
+    avoid: str | None = None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Room for `count` messages on `port`; `place` is how `Claimable.avoid` would name it."""
+
+    port: int
+    count: int
+    place: str
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """Recipients of one text on exactly one port (one recipient and several ports would put one
+    SMS per port on air, spec §6.3.1 note 2)."""
+
+    port: int
+    text: str | None
+    recipients: tuple[Claimable, ...]
+
+
+def split(
+    recipients: Sequence[Claimable],
+    grants: Sequence[Grant],
+    task_size: int,
+    *,
+    only_place: bool = False,
+) -> list[PlannedTask]:
+    """Deal recipients, in order, over the granted ports.
+
+    A recipient is never dealt to the place it just failed on, unless that is the `only_place`
+    there is. Whoever does not fit stays waiting. Ports are filled in turn, so that a few
+    recipients spread over many SIMs.
+    """
+    room = {grant.port: grant.count for grant in grants}
+    dealt: dict[int, list[Claimable]] = {grant.port: [] for grant in grants}
+    turn = 0
+    for recipient in recipients:
+        for step in range(len(grants)):
+            grant = grants[(turn + step) % len(grants)]
+            if room[grant.port] == 0 or (recipient.avoid == grant.place and not only_place):
+                continue
+            dealt[grant.port].append(recipient)
+            room[grant.port] -= 1
+            turn = (turn + step + 1) % len(grants)
+            break
+    return [task for grant in grants for task in _tasks(grant.port, dealt[grant.port], task_size)]
+
+
+def _tasks(port: int, recipients: list[Claimable], task_size: int) -> list[PlannedTask]:
+    by_text: dict[str | None, list[Claimable]] = {}
+    for recipient in recipients:
+        by_text.setdefault(recipient.text, []).append(recipient)
+    return [
+        PlannedTask(port, text, tuple(group[start : start + task_size]))
+        for text, group in by_text.items()
+        for start in range(0, len(group), task_size)
+    ]

@@ -1,0 +1,53 @@
+"""Thresholds on a finished campaign: `failed+unknown>5%`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from campaign.errors import UsageError
+from campaign.planner.states import RecipientState
+
+_EXPRESSION = re.compile(r"\s*([a-z_+\s]+?)\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """`STATE[+STATE…] OP NUMBER[%]`; percent is of recipients."""
+
+    text: str
+    states: tuple[RecipientState, ...]
+    compare: str
+    number: float
+    percent: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Threshold:
+        """Raises `UsageError` that shows the form."""
+        match = _EXPRESSION.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"--fail-if {text!r}: write STATE[+STATE…] OP NUMBER[%], as 'failed>5%'"
+            )
+        try:
+            states = tuple(RecipientState(name.strip()) for name in match[1].split("+"))
+        except ValueError as error:
+            known = ", ".join(RecipientState)
+            raise UsageError(f"--fail-if {text!r}: states are {known}") from error
+        return cls(text, states, match[2], float(match[3]), bool(match[4]))
+
+    def broken_by(self, campaign: Mapping[str, Any]) -> bool:
+        """Whether a campaign object (as `launch --json` prints it) meets the expression."""
+        count = sum(campaign["counts"][state] for state in self.states)
+        value = 100 * count / max(1, campaign["recipients"]) if self.percent else count
+        return _OPERATORS[self.compare](value, self.number)

@@ -1,0 +1,265 @@
+"""Campaigns and their lists: import, states, counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from campaign.errors import UsageError
+from campaign.planner.options import CampaignOptions
+from campaign.planner.states import CampaignState, RecipientState
+from campaign.store.journal import Tally, decide
+
+_DAY_MS = 86_400_000
+_GUARD_DAYS = 7
+
+
+@dataclass(frozen=True)
+class CampaignRow:
+    """One campaign as stored; times are milliseconds since 1970 UTC."""
+
+    id: int
+    name: str
+    state: CampaignState
+    waiting_for: str | None
+    list_name: str
+    message: str
+    columns: tuple[str, ...]
+    options: CampaignOptions
+    fingerprint: str | None
+    refused: int
+    created_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+
+
+class NewRecipient(NamedTuple):
+    """One accepted row of a list. `text` None: the constant message; `columns` a JSON array."""
+
+    row: int
+    number: str
+    text: str | None
+    columns: str | None
+    parts: int
+
+
+class Refusal(NamedTuple):
+    """One refused row of a list."""
+
+    row: int
+    raw: str
+    code: str
+    reason: str
+
+
+_COLUMNS = (
+    "id, name, state, waiting_for, list_name, message, columns, options, fingerprint, refused,"
+    " created_ms, started_ms, finished_ms"
+)
+
+
+def _campaign(row: sqlite3.Row) -> CampaignRow:
+    values = dict(row)
+    return CampaignRow(
+        **{
+            **values,
+            "state": CampaignState(values["state"]),
+            "columns": tuple(json.loads(values["columns"])),
+            "options": CampaignOptions.decode(values["options"]),
+        }
+    )
+
+
+def create_campaign(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    *,
+    name: str,
+    list_name: str,
+    message: str,
+    columns: Sequence[str],
+    options: CampaignOptions,
+) -> int:
+    """A new draft, `importing` until its list is whole. `UsageError` if the name is taken."""
+    if find_campaign(conn, name) is not None:
+        raise UsageError(f"a campaign named {name!r} exists already: choose another --name")
+    cursor = conn.execute(
+        """
+        INSERT INTO campaigns (name, state, list_name, message, columns, options, created_ms)
+        VALUES (?, 'importing', ?, ?, ?, ?, ?)
+        """,
+        (name, list_name, message, json.dumps(list(columns), ensure_ascii=False),
+         options.encode(), now_ms),
+    )  # fmt: skip
+    return int(cursor.lastrowid or 0)
+
+
+def add_recipients(
+    conn: sqlite3.Connection,
+    campaign_id: int,
+    rows: Sequence[NewRecipient],
+    refusals: Sequence[Refusal],
+) -> list[NewRecipient]:
+    """Store a chunk of a list; returns the rows that repeat a number (stored as refusals too)."""
+    (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
+    conn.executemany(
+        """
+        INSERT OR IGNORE INTO recipients
+            (id, campaign_id, row, number, text, columns, parts, state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, 'pending')
+        """,
+        [(base + i, campaign_id, *row) for i, row in enumerate(rows, 1)],
+    )
+    (stored,) = conn.execute("SELECT count(*) FROM recipients WHERE id > ?", (base,)).fetchone()
+    repeated: list[NewRecipient] = []
+    if stored < len(rows):
+        taken = {
+            row["id"] for row in conn.execute("SELECT id FROM recipients WHERE id > ?", (base,))
+        }
+        repeated = [row for i, row in enumerate(rows, 1) if base + i not in taken]
+    all_refusals = [*refusals, *map(_duplicate, repeated)]
+    conn.executemany(
+        "INSERT INTO refusals (campaign_id, row, raw, code, reason) VALUES (?, ?, ?, ?, ?)",
+        [(campaign_id, *refusal) for refusal in all_refusals],
+    )
+    conn.execute(
+        "UPDATE campaigns SET refused = refused + ? WHERE id = ?", (len(all_refusals), campaign_id)
+    )
+    tally = Tally()
+    tally.moved(campaign_id, None, RecipientState.PENDING, stored)
+    tally.store(conn)
+    return repeated
+
+
+def _duplicate(row: NewRecipient) -> Refusal:
+    return Refusal(row.row, row.number, "duplicate", "the number stands in the list already")
+
+
+def fingerprint_of(numbers_sum: int, count: int, message: str) -> str:
+    """The same set of numbers with the same template, in whatever order, has the same one."""
+    digest = hashlib.sha256(message.encode())
+    digest.update(count.to_bytes(8, "big") + numbers_sum.to_bytes(24, "big"))
+    return digest.hexdigest()
+
+
+def twin_campaign(
+    conn: sqlite3.Connection, now_ms: int, campaign_id: int, fingerprint: str
+) -> CampaignRow | None:
+    """An earlier campaign of the last seven days with the same numbers and the same message."""
+    row = conn.execute(
+        f"""
+        SELECT {_COLUMNS} FROM campaigns
+        WHERE fingerprint = ? AND id <> ? AND created_ms > ? AND state <> 'importing'
+        ORDER BY id DESC LIMIT 1
+        """,
+        (fingerprint, campaign_id, now_ms - _GUARD_DAYS * _DAY_MS),
+    ).fetchone()
+    return None if row is None else _campaign(row)
+
+
+def complete_import(
+    conn: sqlite3.Connection, now_ms: int, campaign_id: int, fingerprint: str
+) -> None:
+    """The list is whole: the draft becomes a running campaign."""
+    conn.execute(
+        """
+        UPDATE campaigns SET state = 'running', fingerprint = ?, started_ms = ?
+        WHERE id = ? AND state = 'importing'
+        """,
+        (fingerprint, now_ms, campaign_id),
+    )
+    decide(conn, now_ms, "start", "list imported", campaign_id=campaign_id)
+
+
+def drop_draft(conn: sqlite3.Connection, campaign_id: int) -> None:
+    """Forget a campaign whose import never ended; nothing of it was ever sent."""
+    for table in ("recipients", "refusals", "tallies", "decisions"):
+        conn.execute(f"DELETE FROM {table} WHERE campaign_id = ?", (campaign_id,))
+    conn.execute("DELETE FROM campaigns WHERE id = ? AND state = 'importing'", (campaign_id,))
+
+
+def list_campaigns(
+    conn: sqlite3.Connection, states: Sequence[CampaignState] = tuple(CampaignState)
+) -> list[CampaignRow]:
+    """Campaigns in any of `states`, oldest first."""
+    marks = ", ".join("?" * len(states))
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM campaigns WHERE state IN ({marks}) ORDER BY id", list(states)
+    )
+    return [_campaign(row) for row in rows]
+
+
+def find_campaign(conn: sqlite3.Connection, name: str) -> CampaignRow | None:
+    row = conn.execute(f"SELECT {_COLUMNS} FROM campaigns WHERE name = ?", (name,)).fetchone()
+    return None if row is None else _campaign(row)
+
+
+def get_campaign(conn: sqlite3.Connection, name: str) -> CampaignRow:
+    """The campaign of this name, else `UsageError` naming the latest ones."""
+    campaign = find_campaign(conn, name)
+    if campaign is None:
+        latest = ", ".join(row.name for row in list_campaigns(conn)[-5:]) or "none yet"
+        raise UsageError(f"there is no campaign named {name!r} (latest: {latest})")
+    return campaign
+
+
+def set_campaign_state(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    campaign_id: int,
+    state: CampaignState,
+    why: str,
+    *,
+    by: str = "engine",
+) -> None:
+    """Move a campaign and record why."""
+    ended = state in (CampaignState.FINISHED, CampaignState.CANCELLED)
+    conn.execute(
+        "UPDATE campaigns SET state = ?, waiting_for = NULL, finished_ms = ? WHERE id = ?",
+        (state, now_ms if ended else None, campaign_id),
+    )
+    decide(conn, now_ms, str(state), why, campaign_id=campaign_id, by=by)
+
+
+def set_waiting(conn: sqlite3.Connection, campaign_id: int, why: str | None) -> None:
+    """What a campaign waits for, for `status`."""
+    conn.execute(
+        "UPDATE campaigns SET waiting_for = ? WHERE id = ? AND waiting_for IS NOT ?",
+        (why, campaign_id, why),
+    )
+
+
+def counts(conn: sqlite3.Connection, campaign_id: int) -> dict[RecipientState, int]:
+    """Recipients by state; every state is there."""
+    found: Mapping[str, int] = dict(
+        conn.execute(
+            "SELECT state, n FROM tallies WHERE campaign_id = ?", (campaign_id,)
+        ).fetchall()
+    )
+    return {state: found.get(state, 0) for state in RecipientState}
+
+
+def cancel_waiting(
+    conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str, *, by: str
+) -> int:
+    """Cancel every recipient that is not in flight; returns how many."""
+    tally = Tally()
+    total = 0
+    for state in (RecipientState.PENDING, RecipientState.HELD):
+        moved = conn.execute(
+            """
+            UPDATE recipients SET state = 'cancelled', due_ms = NULL, cause = NULL, reason = ?
+            WHERE campaign_id = ? AND state = ?
+            """,
+            (why, campaign_id, state),
+        ).rowcount
+        if moved:
+            tally.moved(campaign_id, state, RecipientState.CANCELLED, moved)
+        total += moved
+    tally.store(conn)
+    set_campaign_state(conn, now_ms, campaign_id, CampaignState.CANCELLED, why, by=by)
+    return total

@@ -1,0 +1,299 @@
+"""Claiming: waiting recipients become tasks, written down before their first byte is sent.
+
+The transaction of a claim checks the engine's epoch, the campaign's state and the opt-outs,
+allocates the tids and stores every task object as it will be posted. Only after its commit may a
+byte go on the wire.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from campaign.planner.split import Claimable, Grant, PlannedTask, split
+from campaign.planner.states import CampaignState, RecipientState, TaskState
+from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
+
+LARGEST_TID = 2**31 - 1
+"""Firmware keeps a signed 32-bit integer."""
+
+_TID_REST_MS = 30 * 86_400_000
+"""A tid is not used again on a gateway within 30 days: a late report may still name it."""
+
+Build = Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]
+"""(tid, port, numbers, text) -> the task object's bytes and their sha256."""
+
+
+@dataclass(frozen=True)
+class ClaimOrder:
+    """What a dispatcher may claim now; `most_tasks` bounds one POST."""
+
+    epoch: int
+    campaign_id: int
+    gateway_id: int
+    boot_id: str | None
+    grants: Sequence[Grant]
+    task_size: int
+    most_tasks: int
+    only_place: bool
+    now_ms: int
+
+
+@dataclass(frozen=True)
+class ClaimedTask:
+    """A task whose intent is committed. `body` goes on the wire byte for byte."""
+
+    id: int
+    campaign_id: int
+    tid: int
+    port: int
+    size: int
+    body: bytes
+
+
+def start_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
+    """Draw where this ledger's tids begin, once: copies and other ledgers draw elsewhere."""
+    if read_meta(conn, "next_tid") is None:
+        write_meta(conn, {"next_tid": str(rng.randrange(1, LARGEST_TID))})
+
+
+def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list[ClaimedTask]:
+    """Claim waiting recipients into tasks with committed intent, in primary-key order.
+
+    Opted-out recipients met on the way are skipped. Returns nothing when the campaign no longer
+    runs; raises `StaleEpoch` when the ledger was taken over.
+    """
+    check_epoch(conn, order.epoch)
+    state = conn.execute(
+        "SELECT state FROM campaigns WHERE id = ?", (order.campaign_id,)
+    ).fetchone()
+    if state is None or state["state"] not in (CampaignState.RUNNING, CampaignState.WAITING):
+        return []
+    tally = Tally()
+    _wake_due(conn, order.campaign_id, order.now_ms, tally)
+    waiting = _waiting(conn, order, tally)
+    planned = split(waiting, order.grants, order.task_size, only_place=order.only_place)
+    claimed = _write_down(conn, order, planned[: order.most_tasks], build)
+    tally.moved(
+        order.campaign_id,
+        RecipientState.PENDING,
+        RecipientState.ASSIGNED,
+        sum(task.size for task in claimed),
+    )
+    tally.store(conn)
+    return claimed
+
+
+def _wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int, tally: Tally) -> None:
+    woken = conn.execute(
+        """
+        UPDATE recipients SET state = 'pending', due_ms = NULL, cause = NULL
+        WHERE campaign_id = ? AND state = 'held' AND due_ms <= ?
+        """,
+        (campaign_id, now_ms),
+    ).rowcount
+    if woken:
+        tally.moved(campaign_id, RecipientState.HELD, RecipientState.PENDING, woken)
+
+
+def _waiting(conn: sqlite3.Connection, order: ClaimOrder, tally: Tally) -> list[Claimable]:
+    wanted = sum(grant.count for grant in order.grants)
+    places = {grant.place for grant in order.grants}
+    # whoever cannot go to the one place there is now must not stand in the way of those behind;
+    # '' is nobody's place
+    avoided = places.pop() if len(places) == 1 and not order.only_place else ""
+    rows = conn.execute(
+        # uses recipients_pending, in primary-key order
+        """
+        SELECT r.id, r.number, r.text, r.avoid, o.number IS NOT NULL AS opted_out
+        FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
+        WHERE r.campaign_id = ? AND r.state = 'pending' AND r.avoid IS NOT ? ORDER BY r.id LIMIT ?
+        """,
+        (order.campaign_id, avoided, wanted),
+    ).fetchall()
+    opted_out = [row["id"] for row in rows if row["opted_out"]]
+    if opted_out:
+        conn.executemany(
+            """
+            UPDATE recipients SET state = 'skipped', cause = 'opted_out', reason = 'opted out'
+            WHERE id = ?
+            """,
+            [(recipient_id,) for recipient_id in opted_out],
+        )
+        tally.moved(
+            order.campaign_id, RecipientState.PENDING, RecipientState.SKIPPED, len(opted_out)
+        )
+    return [
+        Claimable(row["id"], row["number"], row["text"], row["avoid"])
+        for row in rows
+        if not row["opted_out"]
+    ]
+
+
+def _write_down(
+    conn: sqlite3.Connection, order: ClaimOrder, planned: Sequence[PlannedTask], build: Build
+) -> list[ClaimedTask]:
+    if not planned:
+        return []
+    (last,) = conn.execute(
+        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tasks'"
+    ).fetchone()
+    tids = _allocate(conn, order.gateway_id, len(planned), order.now_ms)
+    claimed: list[ClaimedTask] = []
+    rows = []
+    for task_id, (tid, task) in enumerate(zip(tids, planned, strict=True), last + 1):
+        numbers = [recipient.number for recipient in task.recipients]
+        body, digest = build(tid, task.port, numbers, task.text)
+        claimed.append(ClaimedTask(task_id, order.campaign_id, tid, task.port, len(numbers), body))
+        rows.append(
+            (
+                task_id, order.campaign_id, order.gateway_id, tid, task.port, len(numbers), body,
+                digest, order.boot_id, order.epoch, last + 1, order.now_ms,
+                order.now_ms,
+            )
+        )  # fmt: skip
+    conn.executemany(
+        """
+        INSERT INTO tasks (id, campaign_id, gateway_id, tid, port, state, size, body, sha256,
+                           boot_id, epoch, post_id, posts, created_ms, intent_ms)
+        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?)
+        """,
+        rows,
+    )
+    conn.executemany(
+        "INSERT INTO attempts (task_id, idx, recipient_id, live) VALUES (?, ?, ?, 1)",
+        [
+            (task.id, idx, recipient.id)
+            for task, plan in zip(claimed, planned, strict=True)
+            for idx, recipient in enumerate(plan.recipients, 1)
+        ],
+    )
+    assigned: list[tuple[int, str, int, int]] = [
+        (order.gateway_id, str(task.port), task.tid, recipient.id)
+        for task, plan in zip(claimed, planned, strict=True)
+        for recipient in plan.recipients
+    ]
+    # in primary-key order: updates in random order cost many times as much
+    assigned.sort(key=lambda row: row[3])
+    conn.executemany(
+        """
+        UPDATE recipients SET state = 'assigned', attempts = attempts + 1, evidence = 'none',
+            cause = NULL, gateway_id = ?, port = ?, tid = ?, sent_at = NULL, iccid = NULL
+        WHERE id = ?
+        """,
+        assigned,
+    )
+    return claimed
+
+
+def _allocate(conn: sqlite3.Connection, gateway_id: int, count: int, now_ms: int) -> list[int]:
+    tid = int(read_meta(conn, "next_tid") or 1)
+    tids: list[int] = []
+    while len(tids) < count:
+        used = conn.execute(
+            """
+            SELECT 1 FROM tasks WHERE gateway_id = ? AND tid = ?
+                AND (closed_ms IS NULL OR closed_ms > ?)
+            """,
+            (gateway_id, tid, now_ms - _TID_REST_MS),
+        ).fetchone()
+        if used is None:
+            tids.append(tid)
+        tid = tid % LARGEST_TID + 1
+    write_meta(conn, {"next_tid": str(tid)})
+    return tids
+
+
+def jump_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
+    """Leave a range that somebody else uses too (a first post was answered 13)."""
+    write_meta(conn, {"next_tid": str(rng.randrange(1, LARGEST_TID))})
+
+
+def reclaim_planned(
+    conn: sqlite3.Connection, epoch: int, gateway_id: int, boot_id: str | None, now_ms: int
+) -> list[ClaimedTask]:
+    """Write down again what was never on the wire, under the same tids.
+
+    Tasks of campaigns that no longer run, and tasks that hold a number opted out or proved sent
+    meanwhile, are released instead.
+    """
+    check_epoch(conn, epoch)
+    rows = conn.execute(
+        """
+        SELECT t.id, t.campaign_id, t.tid, t.port, t.size, t.body, c.state AS campaign_state,
+            EXISTS (SELECT 1 FROM attempts AS a JOIN recipients AS r ON r.id = a.recipient_id
+                    LEFT JOIN optouts.optouts AS o ON o.number = r.number
+                    WHERE a.task_id = t.id AND (a.live = 0 OR o.number IS NOT NULL)) AS stale
+        FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
+        WHERE t.gateway_id = ? AND t.state = 'planned' ORDER BY t.id
+        """,
+        (gateway_id,),
+    ).fetchall()
+    ready: list[ClaimedTask] = []
+    for row in rows:
+        if row["campaign_state"] == CampaignState.PAUSED:
+            continue
+        if row["stale"] or row["campaign_state"] == CampaignState.CANCELLED:
+            release(conn, row["id"], now_ms, "never on the wire")
+            continue
+        ready.append(
+            ClaimedTask(
+                row["id"], row["campaign_id"], row["tid"], row["port"], row["size"], row["body"]
+            )
+        )
+    conn.executemany(
+        """
+        UPDATE tasks SET state = 'intent', intent_ms = ?, epoch = ?, boot_id = ?,
+            posts = posts + 1 WHERE id = ?
+        """,
+        [(now_ms, epoch, boot_id, task.id) for task in ready],
+    )
+    return ready
+
+
+def release(conn: sqlite3.Connection, task_id: int, now_ms: int, why: str) -> int:
+    """Close a task whose open attempts are proved unsent; its recipients wait again.
+
+    Where the campaign was cancelled they are cancelled. Returns how many were released. The
+    attempt is given back: it never was one.
+    """
+    campaign = conn.execute(
+        """
+        SELECT c.id, c.state FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
+        WHERE t.id = ?
+        """,
+        (task_id,),
+    ).fetchone()
+    cancelled = campaign["state"] == CampaignState.CANCELLED
+    state = RecipientState.CANCELLED if cancelled else RecipientState.PENDING
+    recipients = conn.execute(
+        "SELECT recipient_id FROM attempts WHERE task_id = ? AND live = 1 ORDER BY recipient_id",
+        (task_id,),
+    ).fetchall()
+    conn.execute(
+        "UPDATE attempts SET live = 0, reason = ? WHERE task_id = ? AND live = 1", (why, task_id)
+    )
+    conn.executemany(
+        """
+        UPDATE recipients SET state = ?, attempts = attempts - 1, gateway_id = NULL, port = NULL,
+            tid = NULL, reason = ? WHERE id = ?
+        """,
+        [(state, "campaign cancelled" if cancelled else None, row[0]) for row in recipients],
+    )
+    tally = Tally()
+    tally.moved(campaign["id"], RecipientState.ASSIGNED, state, len(recipients))
+    tally.store(conn)
+    close(conn, task_id, now_ms, f"released: {why}")
+    if recipients:
+        decide(conn, now_ms, "release", why, campaign_id=campaign["id"], task_id=task_id)
+    return len(recipients)
+
+
+def close(conn: sqlite3.Connection, task_id: int, now_ms: int, verdict: str) -> None:
+    """A task that can put nothing more on air, as far as can be known."""
+    conn.execute(
+        "UPDATE tasks SET state = ?, closed_ms = ?, verdict = ? WHERE id = ? AND state <> ?",
+        (TaskState.CLOSED, now_ms, verdict, task_id, TaskState.CLOSED),
+    )

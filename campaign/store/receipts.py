@@ -1,0 +1,177 @@
+"""Delivery receipts: matched without a tid, parked until their message is known to be sent.
+
+A receipt names device, port and recipient (spec §7.2.3). It belongs to the newest message to that
+number from there that has none yet; with no recipient in it, only to a single candidate.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from campaign.planner.states import RecipientState
+from campaign.protocol.codes import ReceiptClass, classify_receipt, receipt_meaning
+from campaign.store.journal import Tally, incident
+
+R = RecipientState
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One receipt as pushed or polled; `number` may be empty, `at` is the device's clock."""
+
+    port: int | None
+    number: str
+    at: int | None
+    code: int
+    ordinal: int = 1
+
+
+def fold_receipt(conn: sqlite3.Connection, now_ms: int, gateway_id: int, receipt: Receipt) -> bool:
+    """Apply or park one receipt; False if it was seen before."""
+    if classify_receipt(receipt.code) is ReceiptClass.TRYING:
+        return True  # the network has not given up: nothing to conclude yet
+    cursor = conn.execute(
+        """
+        INSERT OR IGNORE INTO receipts (gateway_id, port, number, at, code, ordinal, received_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            gateway_id,
+            receipt.port,
+            receipt.number,
+            receipt.at,
+            receipt.code,
+            receipt.ordinal,
+            now_ms,
+        ),
+    )
+    if not cursor.rowcount:
+        return False
+    candidates = _candidates(conn, gateway_id, receipt)
+    if not receipt.number and len(candidates) != 1:
+        if candidates:
+            incident(
+                conn, now_ms, "anomaly",
+                "a receipt without a number fits more than one message",
+                gateway_id=gateway_id,
+            )  # fmt: skip
+        return True
+    if candidates:
+        _match(conn, now_ms, int(cursor.lastrowid or 0), receipt, candidates[0])
+    return True
+
+
+def _candidates(conn: sqlite3.Connection, gateway_id: int, receipt: Receipt) -> list[sqlite3.Row]:
+    where = "r.number = :number" if receipt.number else "r.state IN ('sent', 'no_receipt')"
+    return conn.execute(
+        f"""
+        SELECT a.task_id, a.idx, a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state,
+            r.campaign_id
+        FROM recipients AS r JOIN attempts AS a ON a.recipient_id = r.id
+        JOIN tasks AS t ON t.id = a.task_id
+        WHERE {where} AND t.gateway_id = :gateway AND (:port IS NULL OR t.port = :port)
+            AND a.receipts < r.parts AND a.live = 0
+            AND (a.outcome = 'sent' OR (a.outcome IS NOT 'failed' AND r.state = 'unknown')
+                -- reported failed, yet the network has it; not if the device never took it
+                OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed'))
+            AND (a.at IS NULL OR :at IS NULL OR a.at <= :at)
+        ORDER BY a.outcome IS 'failed', a.task_id DESC, a.idx LIMIT 2
+        """,
+        {
+            "number": receipt.number,
+            "gateway": gateway_id,
+            "port": receipt.port,
+            "at": receipt.at,
+        },
+    ).fetchall()
+
+
+def claim_parked(
+    conn: sqlite3.Connection,
+    gateway_id: int,
+    task_id: int,
+    *,
+    open_too: bool = False,
+) -> None:
+    """Match receipts that came before their detail; `open_too`: also places that have none and
+    will get none, for the receipt itself proves that they went out."""
+    # one by one: several may be parts of one message, and a match changes what the next may be
+    while True:
+        row = conn.execute(
+            # index receipts_parked is small: only receipts that are early or nobody's
+            """
+            SELECT p.id, p.port, p.number, p.at, p.code, p.received_ms, a.task_id, a.idx, a.recipient_id,
+                a.receipts, a.receipt, a.outcome, r.parts, r.state, r.campaign_id
+            FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
+            JOIN recipients AS r ON r.id = a.recipient_id
+            CROSS JOIN receipts AS p ON p.number = r.number
+            WHERE a.task_id = ? AND p.gateway_id = ? AND p.task_id IS NULL
+                AND (p.port IS NULL OR p.port = t.port) AND p.received_ms >= t.intent_ms
+                AND (a.at IS NULL OR p.at IS NULL OR a.at <= p.at) AND a.receipts < r.parts
+                AND (a.outcome = 'sent' OR (? AND a.live = 1 AND a.outcome IS NULL)
+                    OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed'))
+            ORDER BY p.id LIMIT 1
+            """,
+            (task_id, gateway_id, open_too),
+        ).fetchone()
+        if row is None:
+            return
+        receipt = Receipt(row["port"], row["number"], row["at"], row["code"])
+        _match(conn, row["received_ms"], row["id"], receipt, row)
+
+
+def _match(
+    conn: sqlite3.Connection, now_ms: int, receipt_id: int, receipt: Receipt, row: sqlite3.Row
+) -> None:
+    if row["outcome"] == "failed":
+        incident(
+            conn, now_ms, "anomaly", "reported failed, yet it has a delivery receipt",
+            campaign_id=row["campaign_id"], task_id=row["task_id"],
+            recipient_id=row["recipient_id"],
+        )  # fmt: skip
+    conn.execute(
+        "UPDATE receipts SET task_id = ?, idx = ? WHERE id = ?",
+        (row["task_id"], row["idx"], receipt_id),
+    )
+    delivered = classify_receipt(receipt.code) is ReceiptClass.DELIVERED
+    received = row["receipts"] + 1
+    whole = not delivered or received >= row["parts"]
+    # the first part that failed decides; later receipts of the message only count
+    code = row["receipt"] if row["receipt"] is not None else receipt.code if whole else None
+    conn.execute(
+        """
+        UPDATE attempts SET receipts = ?, receipt = ?, live = 0,
+            outcome = 'sent', evidence = CASE WHEN outcome = 'sent' THEN evidence ELSE 'receipt' END
+        WHERE task_id = ? AND idx = ?
+        """,
+        (received, code, row["task_id"], row["idx"]),
+    )
+    state = _state_after(R(row["state"]), delivered=delivered, whole=whole)
+    if state is None:
+        return
+    conn.execute(
+        """
+        UPDATE recipients SET state = ?, evidence = 'receipt', delivered_at = ?, cause = NULL,
+            code = ?, reason = ? WHERE id = ?
+        """,
+        (
+            state,
+            receipt.at if state is R.DELIVERED else None,
+            None if delivered else receipt.code,
+            None if delivered else receipt_meaning(receipt.code),
+            row["recipient_id"],
+        ),
+    )
+    tally = Tally()
+    tally.moved(row["campaign_id"], row["state"], state)
+    tally.store(conn)
+
+
+def _state_after(state: R, *, delivered: bool, whole: bool) -> R | None:
+    """The recipient's next state, None if this receipt moves nothing."""
+    if state not in (R.SENT, R.NO_RECEIPT, R.UNKNOWN, R.ASSIGNED, R.FAILED):
+        return None
+    if not whole:
+        return R.SENT if state in (R.UNKNOWN, R.ASSIGNED, R.FAILED) else None
+    return R.DELIVERED if delivered else R.UNDELIVERED

@@ -1,0 +1,138 @@
+"""What operators ask the ledger: counts, incidents, and the rows of a delivery report."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from campaign.planner.states import RecipientState
+from campaign.store.campaigns import CampaignRow, counts
+
+REPORT_COLUMNS = (
+    "row", "number", "state", "evidence", "attempts", "gateway", "port", "iccid", "tid",
+    "sent_at", "delivered_at", "code", "reason",
+)  # fmt: skip
+"""First columns of every export, in this order; the list's own columns follow."""
+
+
+def report_rows(
+    conn: sqlite3.Connection, campaign_id: int, states: Sequence[str] = ()
+) -> Iterator[sqlite3.Row]:
+    """Every recipient in the order of the list: the columns above plus `cause` and `columns`
+    (a JSON array of the list's own values, or NULL). Streams."""
+    marks = ", ".join("?" * len(states))
+    yield from conn.execute(
+        # index recipients_campaign: primary-key order is the list's order
+        f"""
+        SELECT r.row, r.number, r.state, r.evidence, r.attempts, g.name AS gateway, r.port,
+            r.iccid, r.tid, r.sent_at, r.delivered_at, r.code, r.reason, r.cause, r.columns
+        FROM recipients AS r LEFT JOIN gateways AS g ON g.id = r.gateway_id
+        WHERE r.campaign_id = ? {f"AND r.state IN ({marks})" if states else ""} ORDER BY r.id
+        """,
+        (campaign_id, *states),
+    )
+
+
+def refusal_rows(conn: sqlite3.Connection, campaign_id: int) -> Iterator[sqlite3.Row]:
+    """Every refused row of the list, by line."""
+    yield from conn.execute(
+        "SELECT row, raw, code, reason FROM refusals WHERE campaign_id = ? ORDER BY row, rowid",
+        (campaign_id,),
+    )
+
+
+def incidents(conn: sqlite3.Connection, campaign_id: int) -> dict[str, int]:
+    """Incidents of a campaign by kind; every kind is there."""
+    found = dict(
+        conn.execute(
+            "SELECT kind, count(*) FROM incidents WHERE campaign_id = ? GROUP BY kind",
+            (campaign_id,),
+        ).fetchall()
+    )
+    return {kind: found.get(kind, 0) for kind in ("duplicate", "anomaly", "opted_out_in_flight")}
+
+
+def by_gateway(conn: sqlite3.Connection, campaign_id: int) -> list[dict[str, Any]]:
+    """Recipients by gateway, port and state, for the report."""
+    rows = conn.execute(
+        """
+        SELECT g.name AS gateway, r.state, count(*) AS n FROM recipients AS r
+        LEFT JOIN gateways AS g ON g.id = r.gateway_id
+        WHERE r.campaign_id = ? GROUP BY g.name, r.state ORDER BY g.name, r.state
+        """,
+        (campaign_id,),
+    )
+    grouped: dict[str | None, dict[str, int]] = {}
+    for row in rows:
+        grouped.setdefault(row["gateway"], {})[row["state"]] = row["n"]
+    return [
+        {"gateway": name, "recipients": sum(states.values()), "counts": states}
+        for name, states in grouped.items()
+    ]
+
+
+def by_reason(conn: sqlite3.Connection, campaign_id: int) -> list[dict[str, Any]]:
+    """Why recipients were not sent or are not known, most frequent first."""
+    rows = conn.execute(
+        """
+        SELECT state, cause, code, reason, count(*) AS n FROM recipients
+        WHERE campaign_id = ? AND (reason IS NOT NULL OR cause IS NOT NULL)
+            AND state NOT IN ('sent', 'delivered')
+        GROUP BY state, cause, code, reason ORDER BY n DESC, state, code
+        """,
+        (campaign_id,),
+    )
+    return [
+        {
+            "state": row["state"],
+            "cause": row["cause"],
+            "code": row["code"],
+            "reason": row["reason"],
+            "recipients": row["n"],
+        }
+        for row in rows
+    ]
+
+
+def retries(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int]:
+    """(decisions to try a failed recipient again, recipients sent by a second or later try)."""
+    (decided,) = conn.execute(
+        "SELECT count(*) FROM decisions WHERE campaign_id = ? AND kind = 'retry'", (campaign_id,)
+    ).fetchone()
+    (saved,) = conn.execute(
+        """
+        SELECT count(*) FROM recipients WHERE campaign_id = ? AND failures > 0
+            AND state IN ('sent', 'delivered', 'undelivered', 'no_receipt')
+        """,
+        (campaign_id,),
+    ).fetchone()
+    return decided, saved
+
+
+def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int | None]:
+    """(waiting recipients, when the next held one is due in ms or None)."""
+    tallies = counts(conn, campaign_id)
+    due: int | None = None
+    if tallies[RecipientState.HELD]:
+        (due,) = conn.execute(
+            # index recipients_held
+            "SELECT min(due_ms) FROM recipients WHERE campaign_id = ? AND state = 'held'",
+            (campaign_id,),
+        ).fetchone()
+    return tallies[RecipientState.PENDING], due
+
+
+def campaign_object(conn: sqlite3.Connection, campaign: CampaignRow) -> dict[str, Any]:
+    """A campaign as `status --json` shows it, without what only a running engine knows."""
+    tallies = counts(conn, campaign.id)
+    return {
+        "name": campaign.name,
+        "state": str(campaign.state),
+        "recipients": sum(tallies.values()),
+        "refused": campaign.refused,
+        "counts": {str(state): n for state, n in tallies.items()},
+        "rate_per_second": None,
+        "eta": None,
+        "waiting_for": campaign.waiting_for,
+    }
