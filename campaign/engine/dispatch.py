@@ -1,0 +1,299 @@
+"""Dispatch: one task per gateway claims waiting recipients, posts them and settles the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from campaign.engine.answers import Effects, settle_first_post
+from campaign.engine.runtime import Campaign, Gateway, Port, Run
+from campaign.engine.signin import sign_in
+from campaign.planner.pacing import Bucket
+from campaign.planner.routing import PortFacts, Turn, plan_turn
+from campaign.planner.settings import Settings
+from campaign.protocol.codec import encode_send_sms, encode_task, task_digest
+from campaign.protocol.messages import Envelope, Task
+from campaign.protocol.ports import Port as WirePort
+from campaign.protocol.text import Encoding, encoding_of
+from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
+from campaign.store.gateways import update_gateway
+from campaign.store.summary import work_left
+from campaign.store.tasks import outstanding
+
+_FIRST_BACK_OFF = 1.0
+_LONGEST_BACK_OFF = 30.0
+_STRIKES = 3
+_PROBES = 3
+
+
+async def dispatch(run: Run, gateway: Gateway) -> None:
+    """Send for every target campaign through this gateway, for as long as the run lasts."""
+    while not run.stopping:
+        mark = gateway.bell.mark()
+        if gateway.row.stopped:
+            await gateway.bell.wait(mark)
+            continue
+        if not gateway.ready and not await sign_in(run, gateway):
+            continue
+        busy, wake_at = await _turn(run, gateway)
+        if not busy:
+            await gateway.bell.wait(mark, wake_at)
+
+
+async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
+    """One claim and post; (False, when to look again) if nothing may be sent now."""
+    again = await run.store.write(
+        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms()
+    )
+    if again:
+        await _post(run, gateway, again)
+        return True, None
+    wakes: list[float] = []
+    busy = await run.store.read(outstanding, gateway.id)
+    for port in gateway.ports.values():
+        port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
+    for campaign_id in sorted(run.targets):
+        campaign = run.campaigns[campaign_id]
+        if campaign.paused or not campaign.takes(gateway):
+            continue
+        claimed, wake_at = await _claim(run, gateway, campaign, busy)
+        if claimed:
+            await _post(run, gateway, claimed)
+            return True, None
+        if wake_at is not None:
+            wakes.append(wake_at)
+    return False, min(wakes, default=None)
+
+
+async def _claim(
+    run: Run, gateway: Gateway, campaign: Campaign, busy: dict[int, int]
+) -> tuple[list[ClaimedTask], float | None]:
+    now = run.env.monotonic()
+    if campaign.window is not None and not campaign.window.is_open(run.now()):
+        opens = campaign.window.next_open(run.now())
+        campaign.why[gateway.name] = f"the sending window opens at {opens:%Y-%m-%d %H:%M %Z}"
+        return [], now + (opens - run.now()).total_seconds()
+    pending, due_ms = await run.store.read(work_left, campaign.id)
+    # what is due already waits for a port, not for a time: waking at a past time would spin
+    wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
+    if not pending and (due_ms is None or wakes):
+        campaign.why.pop(gateway.name, None)
+        return [], min(wakes, default=None)
+    settings = run.settings(gateway, campaign.id)
+    turn = _plan(run, gateway, campaign, settings, busy, pending, now)
+    if not turn.grants:
+        campaign.why[gateway.name] = turn.why
+        wakes += [] if turn.wake_at is None else [turn.wake_at]
+        return [], min(wakes, default=None)
+    campaign.why.pop(gateway.name, None)
+    give_back = _take_tokens(run, gateway, campaign, turn, now)
+    order = ClaimOrder(
+        epoch=run.epoch,
+        campaign_id=campaign.id,
+        gateway_id=gateway.id,
+        boot_id=gateway.boot_id,
+        grants=turn.grants,
+        task_size=settings.task_size,
+        most_tasks=settings.post_tasks,
+        only_place=run.usable_ports(campaign) <= 1,
+        now_ms=run.now_ms(),
+    )
+    claimed = await run.store.write(claim_due, order, _build(campaign, settings))
+    if not claimed:
+        give_back()
+        # everyone who waits just failed here: another port or gateway takes them
+        return [], now + _FIRST_BACK_OFF
+    for task in claimed:
+        port = gateway.ports[task.port]
+        port.window = port.window.holding(port.window.queued + task.size, now)
+    return claimed, None
+
+
+def _plan(
+    run: Run,
+    gateway: Gateway,
+    campaign: Campaign,
+    settings: Settings,
+    busy: dict[int, int],
+    pending: int,
+    now: float,
+) -> Turn:
+    held = _return_path(run, gateway, settings, now)
+    if held is not None and not held.probe:
+        return Turn((), held.until, held.why)
+    single = any((campaign.options.rate, campaign.options.per_port, campaign.options.interval))
+    if campaign.options.rate and not campaign.bucket.ready(now):
+        return Turn((), campaign.bucket.next_at, "pacing")
+    turn = plan_turn(
+        gateway.id,
+        [
+            PortFacts(
+                port.number,
+                port.usable,
+                busy.get(port.number, 0),
+                min(port.window.size, settings.queue_limit),
+                max(port.bucket.next_at, port.backs_off_until),
+                port.rests_until,
+            )
+            for port in gateway.ports.values()
+            if campaign.takes_port(port.number)
+        ],
+        now,
+        share=-(-max(1, pending) // max(1, run.usable_ports(campaign))),
+        budget=1 if campaign.options.rate or held is not None else None,
+        single=single or held is not None,
+        slow_start=not gateway.pushed and settings.return_path != "assume",
+    )
+    if held is not None and turn.grants:
+        gateway.probes += 1
+        gateway.last_probe = now
+    return turn
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Why a gateway is held; `probe`: one message may test the way now, else look at `until`."""
+
+    why: str
+    probe: bool = False
+    until: float | None = None
+
+
+def _return_path(run: Run, gateway: Gateway, settings: Settings, now: float) -> _Held | None:
+    """None while sending may go on, or has not begun.
+
+    A wrong public address must cost a handful of unknowns, not a campaign: once the first accepted
+    messages should have been reported and were not, only a few single probes go out.
+    """
+    if gateway.pushed or settings.return_path == "assume" or gateway.first_accept is None:
+        return None
+    patience = gateway.first_accept + settings.client_timeout + settings.report_horizon
+    if now < patience:
+        return None
+    why = f"no report from {gateway.name} has reached {_shown(gateway.push_url)}"
+    if gateway.trouble != why:
+        gateway.trouble = why
+        run.notice(f"{why}: held; check the address, or --set return-path=assume")
+    if gateway.probes >= _PROBES:
+        return _Held(why)
+    next_probe = max(patience, gateway.last_probe + settings.report_horizon)
+    return _Held(why, probe=now >= next_probe, until=next_probe)
+
+
+def _shown(url: str) -> str:
+    """The push address without its token."""
+    return url.rsplit("/", 1)[0]
+
+
+def _take_tokens(
+    run: Run, gateway: Gateway, campaign: Campaign, turn: Turn, now: float
+) -> Callable[[], None]:
+    """Take the rate's and the ports' tokens before the claim (two gateways share one rate);
+    returns how to give them back."""
+    before: list[tuple[Campaign | Port, Bucket]] = [(campaign, campaign.bucket)]
+    rate, per_port = campaign.options.parsed_rate, campaign.options.parsed_per_port
+    interval = campaign.options.parsed_interval
+    if rate is not None:
+        campaign.bucket = campaign.bucket.take(now, rate.gap)
+    if per_port is not None or interval is not None:
+        for grant in turn.grants:
+            port = gateway.ports[grant.port]
+            before.append((port, port.bucket))
+            gap = interval.pick(run.env.rng.random()) if interval is not None else 0.0
+            gap = max(gap, per_port.gap if per_port is not None else 0.0)
+            port.bucket = port.bucket.take(now, gap)
+
+    def give_back() -> None:
+        for owner, bucket in before:
+            owner.bucket = bucket
+
+    return give_back
+
+
+def _build(
+    campaign: Campaign, settings: Settings
+) -> Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]:
+    interval = campaign.options.parsed_interval
+
+    def build(tid: int, port: int, numbers: Sequence[str], text: str | None) -> tuple[bytes, str]:
+        sms = campaign.text if text is None else text
+        body = encode_task(
+            Task(
+                tid=tid,
+                port=WirePort(port),
+                to=tuple(f"+{n}" for n in numbers) if settings.keep_plus else tuple(numbers),
+                sms=sms,
+                # our own decision, so that the device bills what we counted (spec: 1 UCS-2, 2 7-bit)
+                coding=2 if encoding_of(sms) is Encoding.GSM7 else 1,
+                intvl=interval.wire if interval is not None else "",
+                tmo=settings.send_timeout,
+                dr=int(campaign.options.receipts),
+                sr_cnt=settings.task_report_count,
+                sr_prd=round(settings.task_report_period),
+            )
+        )
+        return body, task_digest(body)
+
+    return build
+
+
+async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask]) -> None:
+    settings = run.settings(gateway, claimed[0].campaign_id)
+    body = encode_send_sms(envelope(gateway, settings), [task.body for task in claimed])
+    run.posting += 1
+    try:
+        outcome = await gateway.device.post(body)
+    finally:
+        run.posting -= 1
+    effects = await run.store.write(
+        settle_first_post, run.now_ms(), gateway.id, claimed, outcome, run.env.rng
+    )
+    await _act_on(run, gateway, effects)
+    run.changed.ring()
+
+
+def envelope(gateway: Gateway, settings: Settings) -> Envelope:
+    """Where and how often the device reports; `sms_cnt` above 1 switches it to JSON pushes."""
+    return Envelope(
+        sr_url=gateway.push_url,
+        sr_cnt=settings.report_count,
+        sr_prd=round(settings.report_period),
+        sms_url=gateway.push_url,
+        sms_cnt=10,
+        sms_prd=min(5, round(settings.report_period)),
+    )
+
+
+async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
+    now = run.env.monotonic()
+    if effects.accepted:
+        gateway.strikes = 0
+        gateway.first_accept = now if gateway.first_accept is None else gateway.first_accept
+    if effects.never_sent is not None:
+        gateway.ready = False
+    for number in effects.full_ports:
+        port = gateway.ports[number]
+        port.window = port.window.halved()
+        port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
+    for number in effects.sick_ports:
+        gateway.ports[number].usable = False  # until the device says it is registered again
+    if effects.strike is not None:
+        gateway.strikes += 1
+        for port in gateway.ports.values():
+            port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
+        if gateway.strikes >= _STRIKES:
+            effects.stop = f"{_STRIKES} refusals in a row, the last: {effects.strike}"
+            await run.store.write(update_gateway, gateway.id, stopped=effects.stop)
+    if effects.stop is not None:
+        gateway.refused = effects.credentials
+        stop(run, gateway, effects.stop)
+    if effects.doubtful:
+        gateway.duties.ring()
+
+
+def stop(run: Run, gateway: Gateway, why: str) -> None:
+    """An alarm: nothing more is sent through this gateway until somebody looked at it."""
+    gateway.row = gateway.row.with_stop(why)
+    gateway.trouble = why
+    run.notice(f"{gateway.name} is stopped: {why}; gateway test {gateway.name} or resume lifts it")
+    run.ring()

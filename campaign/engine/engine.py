@@ -1,0 +1,140 @@
+"""The engine: reading `run_engine` from top to bottom is reading what runs while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from campaign.engine.control import serve_control
+from campaign.engine.dispatch import dispatch
+from campaign.engine.doubt import resolve_doubt
+from campaign.engine.fencing import fence
+from campaign.engine.lifecycle import Ended, follow
+from campaign.engine.recover import recover
+from campaign.engine.runtime import Gateway, Run
+from campaign.engine.settle import settle
+from campaign.engine.watch import watch
+from campaign.errors import CampaignError
+from campaign.planner.settings import Settings, with_overrides
+from campaign.store.gateways import GatewayRow, list_gateways
+
+_GRACE = 8.0
+"""Seconds for posts under way when a run is stopped; what is unanswered then is doubt, and safe."""
+
+Job = Callable[[Run], Awaitable[None]]
+"""What this run was started for: imports a list, or chooses what to resume."""
+
+
+async def run_engine(run: Run, job: Job, *, control: Path | None = None) -> Ended:
+    """Recover the ledger, do the job, and send until every target campaign has ended.
+
+    Raises the job's own `CampaignError`, `StaleEpoch` when the ledger was taken over, and
+    `StoreError` when it can no longer be written; nothing is sent after either.
+    """
+    ended = Ended()
+    await recover(run)
+    failure: CampaignError | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            run.nursery = nursery
+            crew = _Crew(run, nursery)
+            if control is not None:
+                await nursery.start(serve_control, run, control, crew.reload)
+            nursery.start_soon(settle, run)
+            await crew.reload()
+            try:
+                await job(run)
+                await crew.reload()
+                await follow(run, ended)
+            except CampaignError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+    except* CampaignError as group:
+        failure = first_error(group)
+    finally:
+        run.stopping = True
+        with trio.CancelScope(shield=True):
+            for gateway in run.gateways.values():
+                await gateway.device.aclose()
+    if failure is not None:
+        raise failure
+    return ended
+
+
+class _Crew:
+    """The tasks of each gateway: one duty, one task."""
+
+    def __init__(self, run: Run, nursery: trio.Nursery) -> None:
+        self._run = run
+        self._nursery = nursery
+        self._scopes: dict[int, trio.CancelScope] = {}
+
+    async def reload(self) -> None:
+        """Bring what runs in line with the registry: new, changed and removed gateways."""
+        run = self._run
+        rows = {row.id: row for row in await run.store.read(list_gateways)}
+        for gateway_id in set(run.gateways) - set(rows):
+            self._scopes.pop(gateway_id).cancel()
+            await run.gateways.pop(gateway_id).device.aclose()
+        run.settings_cache.clear()
+        for row in rows.values():
+            known = run.gateways.get(row.id)
+            if known is None:
+                self._employ(row)
+            elif _differs(known.row, row):
+                self._scopes.pop(row.id).cancel()
+                await known.device.aclose()
+                self._employ(row)
+        run.ring()
+
+    def _employ(self, row: GatewayRow) -> None:
+        run = self._run
+        settings = with_overrides(Settings(), dict(row.settings))
+        gateway = Gateway(
+            row=row,
+            settings=settings,
+            device=run.connect(row, settings),
+            push_url=run.push_url(row),
+            boot_id=None,
+        )
+        run.gateways[row.id] = gateway
+        scope = trio.CancelScope()
+        self._scopes[row.id] = scope
+        self._nursery.start_soon(_work, run, gateway, scope)
+
+
+def _differs(known: GatewayRow, row: GatewayRow) -> bool:
+    """Whether an operator changed it (what the engine itself writes down is no reason)."""
+    fields = ("url", "username", "secret", "crypt", "auth_order", "ca_file", "token", "settings")
+    changed = any(getattr(known, name) != getattr(row, name) for name in fields)
+    return changed or (known.stopped is not None and row.stopped is None)
+
+
+async def _work(run: Run, gateway: Gateway, scope: trio.CancelScope) -> None:
+    with scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(resolve_doubt, run, gateway)
+            nursery.start_soon(fence, run, gateway)
+            nursery.start_soon(watch, run, gateway)
+            nursery.start_soon(dispatch, run, gateway)
+
+
+async def stop_gracefully(run: Run, scope: trio.CancelScope) -> None:
+    """Claim nothing more, give what is on the wire a moment, then end the run."""
+    run.stopping = True
+    run.ring()
+    with trio.move_on_after(_GRACE):
+        while run.posting:
+            await trio.sleep(0.05)
+    scope.cancel()
+
+
+def first_error(group: BaseExceptionGroup[CampaignError]) -> CampaignError:
+    """The first of the errors that ended a run together."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, CampaignError)  # noqa: S101 - `except*` selected it
+    return error

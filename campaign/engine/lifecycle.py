@@ -1,0 +1,169 @@
+"""The life of a campaign in this run: when it is finished, and what it waits for."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.planner.states import CampaignState, RecipientState
+from campaign.store.campaigns import (
+    counts,
+    get_campaign,
+    list_campaigns,
+    set_campaign_state,
+    set_waiting,
+)
+from campaign.store.outcomes import settle_without_receipts
+from campaign.store.summary import campaign_object
+from campaign.store.tasks import outstanding
+
+_LOOK_EVERY = 0.25
+"""Seconds: counts are read at most this often, however many reports come in."""
+
+_RATE_WINDOW = 10.0
+R = RecipientState
+_OPEN = (R.PENDING, R.HELD, R.ASSIGNED)
+
+
+@dataclass
+class Ended:
+    """How a run ended: campaign names by how far they came."""
+
+    finished: list[str] = field(default_factory=list)
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Name to reason: every gateway of it is stopped by an alarm."""
+    refused: bool = False
+    """… and each of those refused our credentials."""
+
+
+async def follow(run: Run, ended: Ended) -> None:
+    """Watch the target campaigns until each is finished, cancelled or cannot go on."""
+    for campaign in run.campaigns.values():
+        if campaign.last_sent is None:
+            campaign.last_sent = run.env.monotonic()
+    while run.targets:
+        mark = run.changed.mark()
+        wakes: list[float] = []
+        for campaign_id in sorted(run.targets):
+            wake = await _look(run, run.campaigns[campaign_id], ended)
+            if wake is not None:
+                wakes.append(wake)
+        if not run.targets:
+            return
+        await run.changed.wait(mark, min(wakes, default=None))
+        await trio.sleep(_LOOK_EVERY)
+
+
+async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
+    """Finish a campaign that is done; else when to look again at the latest."""
+    tallies = await run.store.read(counts, campaign.id)
+    now = run.env.monotonic()
+    campaign.finals.append((now, sum(n for state, n in tallies.items() if state not in _OPEN)))
+    reason = _reason(campaign)
+    await run.store.write(set_waiting, campaign.id, reason)
+    if any(tallies[state] for state in _OPEN):
+        return await _stuck(run, campaign, tallies, ended)
+    row = await run.store.read(get_campaign, campaign.name)
+    if tallies[R.SENT] and campaign.options.receipts and row.state is not CampaignState.CANCELLED:
+        wait = min(
+            (
+                run.settings(gateway, campaign.id).receipt_wait
+                for gateway in run.gateways_of(campaign)
+            ),
+            default=0.0,
+        )
+        over = (campaign.last_sent or now) + wait
+        if now < over:
+            campaign.why["receipts"] = f"{tallies[R.SENT]} delivery receipts"
+            return over
+        await run.store.write(settle_without_receipts, run.now_ms(), campaign.id)
+    campaign.why.clear()
+    await run.store.write(_finish, run.now_ms(), campaign.id, campaign.name)
+    run.targets.discard(campaign.id)
+    ended.finished.append(campaign.name)
+    run.changed.ring()
+    return None
+
+
+def _finish(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> None:
+    if get_campaign(conn, name).state is not CampaignState.CANCELLED:
+        set_campaign_state(
+            conn, now_ms, campaign_id, CampaignState.FINISHED, "every recipient is final"
+        )
+
+
+async def _stuck(
+    run: Run, campaign: Campaign, tallies: dict[RecipientState, int], ended: Ended
+) -> float | None:
+    """With nothing in flight and every gateway stopped by an alarm, the campaign waits for
+    somebody to look at it."""
+    gateways = run.gateways_of(campaign)
+    if tallies[R.ASSIGNED] or not gateways or not all(g.row.stopped for g in gateways):
+        return None
+    why = "; ".join(f"{gateway.name}: {gateway.row.stopped}" for gateway in gateways)
+    await run.store.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
+    await run.store.write(set_waiting, campaign.id, why)
+    run.targets.discard(campaign.id)
+    ended.waiting[campaign.name] = why
+    ended.refused = all(gateway.refused for gateway in gateways)
+    run.changed.ring()
+    return None
+
+
+def _reason(campaign: Campaign) -> str | None:
+    if campaign.paused:
+        return "paused"
+    reasons: dict[str, list[str]] = {}
+    for name, why in campaign.why.items():
+        reasons.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items()) or None
+
+
+async def snapshot(run: Run, name: str | None = None) -> dict[str, Any]:
+    """Campaigns as `status --json` shows them, with what only the engine knows, and gateways."""
+    rows = await run.store.read(_campaign_objects, name)
+    for campaign in run.campaigns.values():
+        shown = rows.get(campaign.name)
+        if shown is not None and campaign.id in run.targets:
+            _add_pace(run, campaign, shown)
+    gateways = []
+    for gateway in run.gateways.values():
+        busy = await run.store.read(outstanding, gateway.id)
+        gateways.append(_gateway_line(run, gateway, sum(busy.values())))
+    return {"campaigns": list(rows.values()), "gateways": gateways}
+
+
+def _campaign_objects(conn: sqlite3.Connection, name: str | None) -> dict[str, dict[str, Any]]:
+    rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
+    return {row.name: campaign_object(conn, row) for row in rows}
+
+
+def _add_pace(run: Run, campaign: Campaign, shown: dict[str, Any]) -> None:
+    now = run.env.monotonic()
+    recent = [(at, n) for at, n in campaign.finals if now - at <= _RATE_WINDOW]
+    if len(recent) > 1 and recent[-1][0] > recent[0][0]:
+        rate = (recent[-1][1] - recent[0][1]) / (recent[-1][0] - recent[0][0])
+        shown["rate_per_second"] = round(rate, 2)
+        left = sum(shown["counts"][state] for state in _OPEN)
+        if rate > 0:
+            shown["eta"] = run.later(left / rate)
+    shown["waiting_for"] = _reason(campaign)
+
+
+def _gateway_line(run: Run, gateway: Gateway, in_flight: int) -> dict[str, Any]:
+    now = run.env.monotonic()
+    resting = sum(
+        port.rests_until is not None and now < port.rests_until for port in gateway.ports.values()
+    )
+    return {
+        "name": gateway.name,
+        "in_flight": in_flight,
+        "ports": len(gateway.ports),
+        "usable": sum(port.usable for port in gateway.ports.values()) - resting,
+        "resting": resting,
+        "trouble": gateway.row.stopped or gateway.trouble,
+    }

@@ -1,0 +1,85 @@
+"""Recovery, which is the ordinary start: every run begins as if the last one had crashed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from campaign.engine.runtime import Campaign, Run
+from campaign.engine.settle import fold_all
+from campaign.planner.states import CampaignState, FenceReason, TaskState, UnknownCause
+from campaign.store.campaigns import CampaignRow, drop_draft, list_campaigns
+from campaign.store.claims import start_tids
+from campaign.store.gateways import list_gateways
+from campaign.store.journal import begin_epoch, decide
+from campaign.store.tasks import live_tasks, mark_doubt, start_fence
+
+_OPEN = (
+    CampaignState.SCHEDULED,
+    CampaignState.RUNNING,
+    CampaignState.PAUSED,
+    CampaignState.WAITING,
+)
+
+
+async def recover(run: Run) -> None:
+    """Take the ledger over, fold the whole inbox, and put what was in flight where it belongs.
+
+    An import that never ended is dropped: nothing of it was sent. A task that was written down but
+    never answered is in doubt. Clocks of what is in flight start again: a horizon is never cut
+    short by the time this program was not running.
+    """
+    run.anchor()
+    run.epoch = await run.store.write(begin_epoch)
+    await run.store.write(start_tids, run.env.rng)
+    for draft in await run.store.write(_drop_drafts):
+        run.notice(f"the import of {draft} was interrupted: its draft is dropped, nothing was sent")
+    run.inbox_start = run.inbox.last_id()
+    await fold_all(run)
+    await run.store.write(_restart_clocks, run.now_ms())
+    for row in await run.store.read(list_campaigns, _OPEN):
+        run.campaigns[row.id] = Campaign.from_row(row)
+
+
+def _drop_drafts(conn: sqlite3.Connection) -> list[str]:
+    drafts = list_campaigns(conn, (CampaignState.IMPORTING,))
+    for draft in drafts:
+        drop_draft(conn, draft.id)
+    return [draft.name for draft in drafts]
+
+
+def _restart_clocks(conn: sqlite3.Connection, now_ms: int) -> None:
+    for gateway in list_gateways(conn):
+        intents = [task.id for task in live_tasks(conn, gateway.id, (TaskState.INTENT,))]
+        mark_doubt(conn, intents, now_ms, UnknownCause.NO_ANSWER)
+        for task_id in intents:
+            why = "the program ended between its intent and the answer"
+            decide(conn, now_ms, "doubt", why, gateway_id=gateway.id, task_id=task_id)
+    conn.execute(
+        """
+        UPDATE tasks SET news_ms = CASE WHEN news_ms IS NOT NULL THEN ? END,
+            doubt_ms = CASE WHEN doubt_ms IS NOT NULL THEN ? END,
+            fenced_ms = CASE WHEN fenced_ms IS NOT NULL THEN ? END
+        WHERE state <> 'closed'
+        """,
+        (now_ms, now_ms, now_ms),
+    )
+    _fence_cancelled(conn, now_ms)
+
+
+def _fence_cancelled(conn: sqlite3.Connection, now_ms: int) -> None:
+    cancelled = {row.id for row in list_campaigns(conn, (CampaignState.CANCELLED,))}
+    for gateway in list_gateways(conn):
+        tasks = live_tasks(conn, gateway.id, (TaskState.ACCEPTED, TaskState.PAUSED))
+        ids = [task.id for task in tasks if task.campaign_id in cancelled]
+        start_fence(conn, ids, now_ms, FenceReason.CANCEL, "its campaign was cancelled")
+
+
+def lift_alarms(conn: sqlite3.Connection, campaigns: Sequence[CampaignRow]) -> None:
+    """Somebody looked at it: stopped gateways and waiting campaigns may go on."""
+    conn.execute("UPDATE gateways SET stopped = NULL WHERE stopped IS NOT NULL")
+    conn.executemany(
+        "UPDATE campaigns SET state = 'running', waiting_for = NULL "
+        "WHERE id = ? AND state = 'waiting'",
+        [(row.id,) for row in campaigns],
+    )

@@ -1,0 +1,217 @@
+"""What a running engine holds between two commits: all of it can be rebuilt from the ledger."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from campaign.engine.bell import Bell
+from campaign.env import Env
+from campaign.gateway.client import Device
+from campaign.planner.options import CampaignOptions
+from campaign.planner.pacing import Bucket, PortWindow
+from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.template import Template
+from campaign.planner.windows import Window
+from campaign.protocol.messages import PortState
+from campaign.store.campaigns import CampaignRow
+from campaign.store.door import Store
+from campaign.store.gateways import GatewayRow
+from campaign.store.inbox import InboxRow
+
+USABLE_PORT_CODES = frozenset({3, 4, 15})
+
+
+class ReadsInbox(Protocol):
+    """The inbox as the engine reads it (a fake in simulations)."""
+
+    @property
+    def file_id(self) -> str: ...
+    def last_id(self) -> int: ...
+    def rows_after(self, cursor: int, limit: int) -> list[InboxRow]: ...
+    def data_version(self) -> int: ...
+
+
+@dataclass
+class Port:
+    """One port of a gateway. Times are on the monotonic clock."""
+
+    number: int
+    usable: bool = True
+    status: str = ""
+    window: PortWindow = field(default_factory=PortWindow)
+    bucket: Bucket = field(default_factory=Bucket)
+    failures: int = 0
+    rests_until: float | None = None
+    backs_off_until: float = 0.0
+    back_offs: int = 0
+
+    def back_off(self, now: float, first: float, longest: float) -> None:
+        """Leave the port alone for a while, twice as long as the last time."""
+        self.backs_off_until = now + min(longest, first * 2**self.back_offs)
+        self.back_offs = min(self.back_offs + 1, 10)
+
+
+@dataclass
+class Gateway:
+    """One device in this run."""
+
+    row: GatewayRow
+    settings: Settings
+    device: Device
+    push_url: str
+    ports: dict[int, Port] = field(default_factory=dict)
+    boot_id: str | None = None
+    ready: bool = False
+    trouble: str | None = None
+    refused: bool = False
+    """It does not know our user or password."""
+    pushed: bool = False
+    """A push of it has reached the receiver in this run: the return path is proved."""
+    first_accept: float | None = None
+    probes: int = 0
+    last_probe: float = 0.0
+    strikes: int = 0
+    bell: Bell = field(default_factory=Bell)
+    duties: Bell = field(default_factory=Bell)
+    """Rung for whoever looks after doubt and fences."""
+
+    @property
+    def id(self) -> int:
+        return self.row.id
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+
+@dataclass
+class Campaign:
+    """One campaign in this run, its options parsed once."""
+
+    id: int
+    name: str
+    options: CampaignOptions
+    text: str
+    """The constant message; unused where recipients have texts of their own."""
+    window: Window | None
+    chosen_ports: frozenset[int] | None
+    bucket: Bucket = field(default_factory=Bucket)
+    paused: bool = False
+    why: dict[str, str] = field(default_factory=dict)
+    """What it waits for, by gateway name."""
+    last_sent: float | None = None
+    finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+
+    @classmethod
+    def from_row(cls, row: CampaignRow) -> Campaign:
+        template = Template.parse(row.message)
+        text = template.render({}) if template.is_constant else ""
+        return cls(
+            row.id,
+            row.name,
+            row.options,
+            text if isinstance(text, str) else "",
+            row.options.parsed_window,
+            row.options.port_numbers(),
+            paused=str(row.state) == "paused",
+        )
+
+    def takes(self, gateway: Gateway) -> bool:
+        return not self.options.gateways or gateway.name in self.options.gateways
+
+    def takes_port(self, number: int) -> bool:
+        return self.chosen_ports is None or number in self.chosen_ports
+
+
+@dataclass
+class Run:
+    """One engine run over one ledger."""
+
+    env: Env
+    store: Store
+    inbox: ReadsInbox
+    optouts: Path
+    connect: Callable[[GatewayRow, Settings], Device]
+    push_url: Callable[[GatewayRow], str]
+    notice: Callable[[str], None] = lambda _line: None
+    epoch: int = 0
+    gateways: dict[int, Gateway] = field(default_factory=dict)
+    campaigns: dict[int, Campaign] = field(default_factory=dict)
+    targets: set[int] = field(default_factory=set)
+    """Campaigns this run sends for; every other one is settled, but not sent on."""
+    settings_cache: dict[tuple[int, int], Settings] = field(default_factory=dict)
+    changed: Bell = field(default_factory=Bell)
+    """Rung when counts or states may have changed."""
+    inbox_bell: Bell = field(default_factory=Bell)
+    stopping: bool = False
+    posting: int = 0
+    """Posts on the wire now."""
+    nursery: trio.Nursery | None = None
+    inbox_start: int = 0
+    _wall: datetime | None = None
+    _mono: float = 0.0
+
+    def anchor(self) -> None:
+        """Tie civil time to the monotonic clock for the length of this run: a stepped wall clock
+        must not shorten a horizon."""
+        self._wall, self._mono = self.env.wall(), self.env.monotonic()
+
+    def now(self) -> datetime:
+        """Aware UTC, steady within the run."""
+        if self._wall is None:
+            self.anchor()
+        assert self._wall is not None  # noqa: S101 - just set
+        return self._wall + timedelta(seconds=self.env.monotonic() - self._mono)
+
+    def now_ms(self) -> int:
+        """`now` as the ledger stores it."""
+        return round(self.now().timestamp() * 1000)
+
+    def monotonic_at(self, wall_ms: int) -> float:
+        """When a ledger time comes on the monotonic clock."""
+        return self.env.monotonic() + (wall_ms - self.now_ms()) / 1000
+
+    def later(self, seconds: float) -> str:
+        """RFC 3339 UTC, that many seconds from now."""
+        return (self.now() + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def settings(self, gateway: Gateway, campaign_id: int) -> Settings:
+        """The times in force between a gateway and a campaign."""
+        key = (gateway.id, campaign_id)
+        if key not in self.settings_cache:
+            campaign = self.campaigns.get(campaign_id)
+            over = campaign.options.settings if campaign else {}
+            self.settings_cache[key] = with_overrides(Settings(), {**gateway.row.settings, **over})
+        return self.settings_cache[key]
+
+    def gateways_of(self, campaign: Campaign) -> list[Gateway]:
+        return [gateway for gateway in self.gateways.values() if campaign.takes(gateway)]
+
+    def usable_ports(self, campaign: Campaign) -> int:
+        """How many ports could send for this campaign now."""
+        return sum(
+            port.usable and port.rests_until is None and campaign.takes_port(port.number)
+            for gateway in self.gateways_of(campaign)
+            if gateway.ready and not gateway.row.stopped
+            for port in gateway.ports.values()
+        )
+
+    def ring(self, gateways: Iterable[Gateway] | None = None) -> None:
+        """Something changed: wake the dispatchers (of these gateways) and whoever shows it."""
+        for gateway in gateways or self.gateways.values():
+            gateway.bell.ring()
+        self.changed.ring()
+
+    def learn_ports(self, gateway: Gateway, states: Iterable[PortState]) -> None:
+        """Take over what a device said of its ports; one that can send again is used again."""
+        for state in states:
+            port = gateway.ports.setdefault(state.port.number, Port(state.port.number))
+            port.usable = state.code in USABLE_PORT_CODES
+            port.status = state.text

@@ -1,0 +1,115 @@
+"""Signing in: credentials, ports and boot id are read before anything is sent."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import trio
+
+from campaign.engine.runtime import Gateway, Run
+from campaign.errors import CredentialsRefused, GatewayError, RemoteProtocolError
+from campaign.gateway.client import PageReading, StatsReading
+from campaign.planner.states import TaskState
+from campaign.protocol.messages import DevStatus
+from campaign.store.claims import release
+from campaign.store.gateways import store_ports, update_gateway
+from campaign.store.journal import decide, keep_evidence
+from campaign.store.statistics import keep_baseline
+from campaign.store.tasks import live_tasks
+
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 30.0
+
+
+async def sign_in(run: Run, gateway: Gateway) -> bool:
+    """Read the device until it answers; False when it refuses us or the run ends.
+
+    While it cannot be reached, what was never on the wire is released for other gateways.
+    """
+    wait = _FIRST_WAIT
+    while not run.stopping:
+        try:
+            await read_device(run, gateway)
+        except CredentialsRefused as error:
+            await _refuse(run, gateway, error)
+            return False
+        except (GatewayError, RemoteProtocolError) as error:
+            await run.store.write(_release_planned, run.now_ms(), gateway.id)
+            trouble = error.message if isinstance(error, GatewayError) else str(error)
+            if gateway.trouble != trouble:
+                gateway.trouble = trouble
+                run.notice(f"{gateway.name} cannot be reached ({trouble}): waiting for it")
+            for campaign in run.campaigns.values():
+                if campaign.takes(gateway):
+                    campaign.why[gateway.name] = f"cannot be reached: {trouble}"
+            run.ring(g for g in run.gateways.values() if g is not gateway)
+            await trio.sleep(wait)
+            wait = min(_LONGEST_WAIT, wait * 2)
+            continue
+        if gateway.trouble is not None:
+            run.notice(f"{gateway.name} answers")
+        gateway.trouble = None
+        for campaign in run.campaigns.values():
+            campaign.why.pop(gateway.name, None)
+        gateway.ready = True
+        run.ring(g for g in run.gateways.values() if g is not gateway)
+        return True
+    return False
+
+
+async def read_device(run: Run, gateway: Gateway) -> None:
+    """Ports, boot id and the statistics that later proofs count from."""
+    status = await gateway.device.status()
+    boot = await gateway.device.boot_id()
+    stats = await _stats(gateway)
+    if not gateway.ports:
+        run.learn_ports(gateway, status.ports)
+    await run.store.write(_keep, run.now_ms(), gateway.id, status, boot, stats)
+    gateway.boot_id = boot.page.ssrc or None
+
+
+async def _stats(gateway: Gateway) -> StatsReading | None:
+    """The device's own counters, where it has them: without, proofs are fewer, not wrong."""
+    try:
+        return await gateway.device.sms_stats()
+    except CredentialsRefused:
+        raise
+    except (GatewayError, RemoteProtocolError):
+        return None
+
+
+def _keep(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    gateway_id: int,
+    status: DevStatus,
+    boot: PageReading,
+    stats: StatsReading | None,
+) -> None:
+    store_ports(conn, now_ms, gateway_id, status.ports)
+    update_gateway(conn, gateway_id, boot_id=boot.page.ssrc or None)
+    keep_evidence(conn, now_ms, gateway_id, "boot", "", boot.raw)
+    if stats is not None:
+        keep_evidence(conn, now_ms, gateway_id, "stat", "baseline", stats.raw)
+        keep_baseline(conn, gateway_id, boot.page.ssrc, stats.stats.stats)
+
+
+async def _refuse(run: Run, gateway: Gateway, error: CredentialsRefused) -> None:
+    why = f"credentials refused: {error.message}"
+    gateway.refused = True
+    gateway.trouble = why
+    gateway.row = gateway.row.with_stop(why)
+    await run.store.write(_store_refusal, run.now_ms(), gateway.id, why)
+    run.notice(f"{gateway.name}: {why}; correct it with gateway set {gateway.name} password=…")
+    run.ring()
+
+
+def _store_refusal(conn: sqlite3.Connection, now_ms: int, gateway_id: int, why: str) -> None:
+    _release_planned(conn, now_ms, gateway_id)
+    update_gateway(conn, gateway_id, stopped=why)
+    decide(conn, now_ms, "alarm", why, gateway_id=gateway_id)
+
+
+def _release_planned(conn: sqlite3.Connection, now_ms: int, gateway_id: int) -> None:
+    for task in live_tasks(conn, gateway_id, (TaskState.PLANNED,)):
+        release(conn, task.id, now_ms, "never on the wire, its gateway cannot be reached")

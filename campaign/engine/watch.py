@@ -1,0 +1,140 @@
+"""Watching a device: its ports, its restarts, and tasks that fall silent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import trio
+
+from campaign.engine.runtime import Gateway, Run
+from campaign.errors import GatewayError, RemoteProtocolError
+from campaign.gateway.client import PageReading, Sweep
+from campaign.planner.states import FenceReason, TaskState
+from campaign.protocol.messages import DevStatus
+from campaign.store.gateways import store_ports, update_gateway
+from campaign.store.journal import check_epoch, decide, keep_evidence
+from campaign.store.tasks import TaskRow, adopt_boot, live_tasks, mark_news, start_fence
+
+_SUSPECT = (TaskState.ACCEPTED, TaskState.DOUBT)
+
+
+async def watch(run: Run, gateway: Gateway) -> None:
+    """Read the device every `status-period`; look after silence as often as it may begin."""
+    while True:
+        settings = gateway.settings
+        await trio.sleep(min(settings.status_period, max(0.5, settings.push_silence / 3)))
+        if not gateway.ready:
+            continue
+        await _look(run, gateway)
+        await _find_silent(run, gateway)
+
+
+async def _look(run: Run, gateway: Gateway) -> None:
+    try:
+        status = await gateway.device.status()
+        boot = await gateway.device.boot_id()
+    except (GatewayError, RemoteProtocolError):
+        return  # the dispatcher notices when it matters; a quiet device is no news
+    before = {port.number: port.usable for port in gateway.ports.values()}
+    run.learn_ports(gateway, status.ports)
+    for port in gateway.ports.values():
+        if before.get(port.number, port.usable) != port.usable:
+            word = "can send again" if port.usable else f"cannot send ({port.status})"
+            run.notice(f"{gateway.name} port {port.number} {word}")
+    new_boot = boot.page.ssrc or None
+    restarted = new_boot is not None and gateway.boot_id not in (None, new_boot)
+    await run.store.write(_keep_look, run.now_ms(), gateway.id, status, boot)
+    if restarted and new_boot is not None:
+        run.notice(f"{gateway.name} has restarted")
+        gateway.boot_id = new_boot
+        await _after_restart(run, gateway, new_boot)
+    gateway.boot_id = new_boot or gateway.boot_id
+    run.ring([gateway])
+
+
+def _keep_look(
+    conn: sqlite3.Connection, now_ms: int, gateway_id: int, status: DevStatus, boot: PageReading
+) -> None:
+    store_ports(conn, now_ms, gateway_id, status.ports)
+    update_gateway(conn, gateway_id, boot_id=boot.page.ssrc or None)
+
+
+async def _after_restart(run: Run, gateway: Gateway, boot: str) -> None:
+    """In-flight tasks are suspect: those the device still lists live on, the others are fenced
+    and, unless a buffered report comes in time, unknown."""
+    tasks = await run.store.read(live_tasks, gateway.id, _SUSPECT)
+    suspects = [task for task in tasks if task.boot_id != boot]
+    if not suspects:
+        return
+    try:
+        listed = await gateway.device.waiting_tasks(sorted({task.port for task in suspects}))
+    except (GatewayError, RemoteProtocolError):
+        listed = Sweep(b"", ())
+    await run.store.write(
+        _sort_suspects, run.epoch, run.now_ms(), gateway.id, suspects, listed, boot
+    )
+    gateway.duties.ring()
+
+
+def _sort_suspects(
+    conn: sqlite3.Connection,
+    epoch: int,
+    now_ms: int,
+    gateway_id: int,
+    suspects: Sequence[TaskRow],
+    listed: Sweep,
+    boot: str,
+) -> None:
+    check_epoch(conn, epoch)
+    keep_evidence(conn, now_ms, gateway_id, "tasks", "restart", listed.raw)
+    alive = {row.tid for row in listed.tasks}
+    kept = [task.id for task in suspects if task.tid in alive]
+    lost = [task.id for task in suspects if task.tid not in alive]
+    adopt_boot(conn, kept, boot)
+    mark_news(conn, kept, now_ms)
+    start_fence(conn, lost, now_ms, FenceReason.REBOOT, "the device restarted and lists it no more")
+    decide(
+        conn, now_ms, "restart", f"{len(kept)} tasks live on, {len(lost)} are fenced",
+        gateway_id=gateway_id,
+    )  # fmt: skip
+
+
+async def _find_silent(run: Run, gateway: Gateway) -> None:
+    """Tasks without a word for `push-silence`: listed ones on a port that moves get more time,
+    the others are taken back."""
+    tasks = await run.store.read(live_tasks, gateway.id, (TaskState.ACCEPTED,))
+    now_ms = run.now_ms()
+    silent = [task for task in tasks if _silent(run, gateway, task, now_ms)]
+    if not silent:
+        return
+    try:
+        listed = await gateway.device.waiting_tasks(sorted({task.port for task in silent}))
+    except (GatewayError, RemoteProtocolError):
+        return  # unreachable: silence says nothing about the tasks yet
+    moving = {task.port for task in tasks if not _silent(run, gateway, task, now_ms)}
+    waiting = {row.tid for row in listed.tasks}
+    alive = [task.id for task in silent if task.tid in waiting and task.port in moving]
+    gone = [task.id for task in silent if task.id not in alive]
+    await run.store.write(_settle_silence, run.epoch, now_ms, gateway.id, alive, gone, listed)
+    gateway.duties.ring()
+
+
+def _silent(run: Run, gateway: Gateway, task: TaskRow, now_ms: int) -> bool:
+    last = max(task.news_ms or 0, task.accepted_ms or 0)
+    return now_ms - last >= run.settings(gateway, task.campaign_id).push_silence * 1000
+
+
+def _settle_silence(
+    conn: sqlite3.Connection,
+    epoch: int,
+    now_ms: int,
+    gateway_id: int,
+    alive: Sequence[int],
+    gone: Sequence[int],
+    listed: Sweep,
+) -> None:
+    check_epoch(conn, epoch)
+    keep_evidence(conn, now_ms, gateway_id, "tasks", "silence", listed.raw)
+    mark_news(conn, alive, now_ms)
+    start_fence(conn, gone, now_ms, FenceReason.SILENCE, "no word of it for push-silence")

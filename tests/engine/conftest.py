@@ -1,0 +1,232 @@
+"""A small world in one process and in virtual time: the real engine, receiver and simulators."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from campaign.engine.bell import Bell
+from campaign.engine.engine import run_engine
+from campaign.engine.intake import LaunchRequest, intake
+from campaign.engine.lifecycle import Ended
+from campaign.engine.runtime import Campaign, Run
+from campaign.env import Env
+from campaign.gateway.client import Device
+from campaign.planner.options import CampaignOptions
+from campaign.planner.settings import Settings
+from campaign.receiver.app import receiver_app
+from campaign.receiver.sink import InboxSink
+from campaign.simulator.machine import Simulator
+from campaign.simulator.settings import SimulatorSettings
+from campaign.simulator.truth import Attempt
+from campaign.store.campaigns import find_campaign, list_campaigns
+from campaign.store.door import InlineStore, transaction
+from campaign.store.gateways import GatewayRow, add_gateway, receiver_tokens
+from campaign.store.inbox import InboxReader, InboxWriter
+from campaign.store.opening import open_ledger
+
+START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+
+
+class Switchboard(httpx.AsyncBaseTransport):
+    """Routes requests in memory by host name; a host that is not there refuses connections."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, httpx.ASGITransport] = {}
+        self.requests: Counter[str] = Counter()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests[request.url.path] += 1
+        app = self.apps.get(request.url.host)
+        if app is None:
+            await trio.lowlevel.checkpoint()
+            raise httpx.ConnectError("connection refused", request=request)
+        try:
+            return await app.handle_async_request(request)
+        except httpx.HTTPError:
+            raise
+        except Exception as error:
+            raise httpx.RemoteProtocolError(str(error), request=request) from error
+
+
+@dataclass
+class World:
+    """Everything outside the engine, and what went on air."""
+
+    folder: Path
+    seed: int = 1
+    board: Switchboard = field(default_factory=Switchboard)
+    attempts: list[Attempt] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    simulators: dict[str, Simulator] = field(default_factory=dict)
+    receiver_host: str = "receiver"
+    _inbox_bells: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.zero = trio.current_time()
+        rng = random.Random(self.seed)
+        self.env = Env(
+            wall=lambda: START + timedelta(seconds=trio.current_time() - self.zero),
+            monotonic=trio.current_time,
+            rng=rng,
+            nonce=lambda n: rng.randbytes(n).hex(),
+        )
+        self.optouts = self.folder / "optouts.db"
+        self.conn = open_ledger(self.folder / "campaign.db", self.optouts)
+        self.inbox_writer = InboxWriter.open(self.folder / "campaign.inbox.db", self.env.nonce)
+        self.inbox_reader = InboxReader.open(self.folder / "campaign.inbox.db")
+
+    def sql(self, query: str, *args: object) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.conn.execute(query, args).fetchall()]
+
+    def add_simulator(self, name: str, nursery: trio.Nursery, **settings: Any) -> Simulator:
+        settings = {"seed": self.seed, "name": name, **settings}
+        client = httpx.AsyncClient(transport=self.board)
+        simulator = Simulator(
+            SimulatorSettings(**settings), env=self.env, client=client,
+            on_attempt=self.attempts.append,
+        )  # fmt: skip
+        self.board.apps[name] = httpx.ASGITransport(simulator.app)
+        self.simulators[name] = simulator
+        nursery.start_soon(simulator.run)
+        return simulator
+
+    def register(self, name: str, *, password: str = "root", **settings: str) -> int:
+        with transaction(self.conn):
+            return add_gateway(
+                self.conn, self.env.wall_ms(), name=name, url=f"http://{name}", username="root",
+                secret=f"literal:{password}", token=self.env.nonce(8), settings=settings,
+            )  # fmt: skip
+
+    def run(self) -> Run:
+        """A fresh engine run over the ledger, as a new process would begin it."""
+
+        def connect(row: GatewayRow, settings: Settings) -> Device:
+            return Device(
+                row.name, row.url, row.username, row.secret.removeprefix("literal:"),
+                timeout=settings.client_timeout, transport=self.board,
+            )  # fmt: skip
+
+        run = Run(
+            env=self.env,
+            store=InlineStore(self.conn),
+            inbox=self.inbox_reader,
+            optouts=self.optouts,
+            connect=connect,
+            push_url=lambda row: f"http://{self.receiver_host}/p/{row.token}",
+            notice=self.notices.append,
+        )
+        self._inbox_bells.append(lambda: run.inbox_bell.ring())
+        return run
+
+    def wake_engine(self) -> None:
+        for ring in self._inbox_bells[-1:]:
+            ring()
+
+    def write_list(self, numbers: list[str], name: str = "list.csv") -> Path:
+        path = self.folder / name
+        path.write_text("phone\n" + "".join(f"+{number}\n" for number in numbers))
+        return path
+
+    async def launch(
+        self, numbers: list[str], *, message: str = "Hello", name: str = "c", again: bool = False,
+        path: Path | None = None, control: Path | None = None, **options: Any,
+    ) -> Ended:  # fmt: skip
+        """Import and run to the end."""
+        path = path or self.write_list(numbers)
+        request = LaunchRequest(
+            name=name, path=str(path), list_name=path.name, message=message, again=again,
+            rejects=str(path) + ".rejects.csv", options=CampaignOptions(**options),
+        )  # fmt: skip
+
+        async def job(run: Run) -> None:
+            await intake(run, request, lambda _rows, _refused: None)
+
+        return await run_engine(self.run(), job, control=control)
+
+    async def resume(self, **kwargs: Any) -> Ended:
+        return await run_engine(self.run(), resume_all, **kwargs)
+
+    def states(self, name: str = "c") -> dict[str, int]:
+        campaign = find_campaign(self.conn, name)
+        assert campaign is not None
+        return dict(
+            self.conn.execute(
+                "SELECT state, count(*) FROM recipients WHERE campaign_id = ? GROUP BY state",
+                (campaign.id,),
+            ).fetchall()
+        )
+
+    def on_air(self) -> Counter[str]:
+        """How often each number truly went out."""
+        return Counter(attempt.number for attempt in self.attempts if attempt.ok)
+
+    def check(self) -> None:
+        """Conservation, at most once, and no false fact against the ground truth."""
+        sums = self.sql("SELECT campaign_id, state, count(*) FROM recipients GROUP BY 1, 2")
+        tallies = self.sql("SELECT campaign_id, state, n FROM tallies WHERE n > 0")
+        assert sorted(sums) == sorted(tallies)
+        assert self.sql("SELECT count(*) FROM recipients WHERE state = 'assigned'") == [
+            self.sql("SELECT count(*) FROM attempts WHERE live = 1")[0]
+        ]
+        air = self.on_air()
+        campaigns = len(list_campaigns(self.conn))
+        assert max(air.values(), default=0) <= campaigns, "a number went out twice"
+        for number, state in self.sql("SELECT number, state FROM recipients"):
+            if state in ("sent", "delivered", "undelivered", "no_receipt"):
+                assert air[number], f"{number} is {state}, but never went on air"
+            if state in ("failed", "cancelled", "skipped", "pending", "held"):
+                assert campaigns > 1 or not air[number], f"{number} is {state}, but it went out"
+
+
+async def resume_all(run: Run) -> None:
+    """Make every open campaign a target."""
+    run.targets |= set(run.campaigns)
+
+
+@pytest.fixture
+def numbers() -> Callable[[int], list[str]]:
+    """Distinct test numbers under +999, which no operator has."""
+    return lambda count: [f"9990000{i:06d}" for i in range(count)]
+
+
+MakeWorld = Callable[..., Any]
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Callable[..., Any]:
+    """`async with make_world(sim1={...}, sim2={...}) as world:` with running simulators."""
+
+    @asynccontextmanager
+    async def build(
+        seed: int = 1, settings: dict[str, str] | None = None, **simulators: dict[str, Any]
+    ) -> AsyncIterator[World]:
+        world = World(tmp_path, seed)
+        async with trio.open_nursery() as nursery:
+            sink = InboxSink(world.inbox_writer, on_commit=world.wake_engine, inline=True)
+            nursery.start_soon(sink.run)
+            app = receiver_app(lambda: receiver_tokens(world.conn), sink, env=world.env)
+            world.board.apps["receiver"] = httpx.ASGITransport(app)
+            for name, simulator in simulators.items():
+                world.add_simulator(name, nursery, **simulator)
+                world.register(name, **(settings or {}))
+            yield world
+            nursery.cancel_scope.cancel()
+        world.conn.close()
+        world.inbox_reader.close()
+        world.inbox_writer.close()
+
+    return build
+
+
+__all__ = ["START", "Bell", "Campaign", "World", "resume_all", "Awaitable", "Iterator"]
