@@ -21,6 +21,9 @@ from campaign.store.gateways import update_gateway
 from campaign.store.journal import decide, keep_evidence
 from campaign.store.tasks import mark_accepted, mark_doubt, mark_planned, reject
 
+CREDENTIALS_REFUSED = "credentials refused"
+"""How every alarm begins that a wrong user or password raised."""
+
 
 @dataclass
 class Effects:
@@ -33,7 +36,6 @@ class Effects:
     never_sent: str | None = None
     strike: str | None = None
     stop: str | None = None
-    credentials: bool = False
 
 
 def settle_first_post(
@@ -59,8 +61,7 @@ def settle_first_post(
             keep_evidence(conn, now_ms, gateway_id, "post", _tids(tasks), raw)
             for task in tasks:
                 reject(conn, task.id, now_ms, 1, reason, fail=False)
-            _stop(conn, now_ms, gateway_id, f"credentials refused: {reason}", effects)
-            effects.credentials = True
+            _stop(conn, now_ms, gateway_id, f"{CREDENTIALS_REFUSED}: {reason}", effects)
         case Answered(status, raw):
             keep_evidence(conn, now_ms, gateway_id, "post", _tids(tasks), raw)
             codes = {verdict.tid: verdict.code for verdict in status.verdicts}
@@ -102,8 +103,7 @@ def _not_accepted(
         case CodeClass.PORT_TROUBLE:
             effects.sick_ports.add(task.port)
         case CodeClass.CREDENTIALS:
-            effects.credentials = True
-            _stop(conn, now_ms, gateway_id, f"credentials refused: {words}", effects)
+            _stop(conn, now_ms, gateway_id, f"{CREDENTIALS_REFUSED}: {words}", effects)
         case CodeClass.OUR_FAULT:
             why = f"it answered {words}: it misreads our requests, or we its answers"
             _stop(conn, now_ms, gateway_id, why, effects)

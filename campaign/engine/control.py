@@ -116,7 +116,7 @@ async def _answers(run: Run, line: bytes, reload: Reload) -> AsyncIterator[dict[
 
 
 async def _do(run: Run, verb: str, parameters: Mapping[str, Any], reload: Reload) -> dict[str, Any]:
-    result = await run.store.write(perform, run.now_ms(), verb, parameters)
+    result = await run.write(perform, run.now_ms(), verb, parameters)
     if verb in STEERS:
         row = await run.store.read(get_campaign, parameters["name"])
         campaign = run.campaigns.get(row.id)
@@ -124,6 +124,8 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any], reload: Reload
             await carry_out(run, campaign, STEERS[verb])
     else:
         await reload()
+    for gateway in run.gateways.values():
+        gateway.duties.ring()
     run.ring()
     return {"result": result}
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from campaign.engine.answers import Effects, settle_first_post
 from campaign.engine.runtime import Campaign, Gateway, Port, Run
 from campaign.engine.signin import sign_in
+from campaign.engine.steer import steer_gateway
 from campaign.planner.pacing import Bucket
 from campaign.planner.routing import PortFacts, Turn, plan_turn
 from campaign.planner.settings import Settings
+from campaign.planner.states import CampaignState
 from campaign.protocol.codec import encode_send_sms, encode_task, task_digest
 from campaign.protocol.messages import Envelope, Task
 from campaign.protocol.ports import Port as WirePort
@@ -42,9 +44,7 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
-    again = await run.store.write(
-        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms()
-    )
+    again = await run.write(reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms())
     if again:
         await _post(run, gateway, again)
         return True, None
@@ -54,7 +54,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
         port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
     for campaign_id in sorted(run.targets):
         campaign = run.campaigns[campaign_id]
-        if campaign.paused or not campaign.takes(gateway):
+        if campaign.state is not CampaignState.RUNNING or not campaign.takes(gateway):
             continue
         claimed, wake_at = await _claim(run, gateway, campaign, busy)
         if claimed:
@@ -98,7 +98,7 @@ async def _claim(
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
     )
-    claimed = await run.store.write(claim_due, order, _build(campaign, settings))
+    claimed = await run.write(claim_due, order, _build(campaign, settings))
     if not claimed:
         give_back()
         # everyone who waits just failed here: another port or gateway takes them
@@ -223,7 +223,7 @@ def _build(
                 port=WirePort(port),
                 to=tuple(f"+{n}" for n in numbers) if settings.keep_plus else tuple(numbers),
                 sms=sms,
-                # our own decision, so that the device bills what we counted (spec: 1 UCS-2, 2 7-bit)
+                # our own decision, so that the device bills what we counted (1 UCS-2, 2 7-bit)
                 coding=2 if encoding_of(sms) is Encoding.GSM7 else 1,
                 intvl=interval.wire if interval is not None else "",
                 tmo=settings.send_timeout,
@@ -245,10 +245,15 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask]) -> N
         outcome = await gateway.device.post(body)
     finally:
         run.posting -= 1
-    effects = await run.store.write(
+        run.changed.ring()
+    effects = await run.write(
         settle_first_post, run.now_ms(), gateway.id, claimed, outcome, run.env.rng
     )
     await _act_on(run, gateway, effects)
+    for campaign_id in {task.campaign_id for task in claimed}:
+        campaign = run.campaigns.get(campaign_id)
+        if campaign is not None and campaign.state is not CampaignState.RUNNING:
+            await steer_gateway(run, gateway, campaign)  # it was paused or cancelled meanwhile
     run.changed.ring()
 
 
@@ -283,9 +288,8 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
             port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
         if gateway.strikes >= _STRIKES:
             effects.stop = f"{_STRIKES} refusals in a row, the last: {effects.strike}"
-            await run.store.write(update_gateway, gateway.id, stopped=effects.stop)
+            await run.write(update_gateway, gateway.id, stopped=effects.stop)
     if effects.stop is not None:
-        gateway.refused = effects.credentials
         stop(run, gateway, effects.stop)
     if effects.doubtful:
         gateway.duties.ring()

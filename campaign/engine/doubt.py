@@ -21,7 +21,7 @@ from campaign.gateway.client import Sweep
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
 from campaign.protocol.codec import encode_send_sms
 from campaign.protocol.messages import QueuedTask
-from campaign.store.journal import check_epoch, decide, keep_evidence
+from campaign.store.journal import decide, keep_evidence
 from campaign.store.outcomes import close_unknown
 from campaign.store.tasks import (
     TaskRow,
@@ -71,7 +71,7 @@ async def _sweep(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
     except (GatewayError, RemoteProtocolError):
         await _give_up_or_wait(run, gateway, tasks, "its device cannot be asked")
         return
-    left = await run.store.write(_fold_listing, run.epoch, run.now_ms(), gateway.id, tasks, listed)
+    left = await run.write(_fold_listing, run.now_ms(), gateway.id, tasks, listed)
     if not left:
         return
     asked_at = run.env.monotonic()
@@ -83,7 +83,7 @@ async def _sweep(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
     if left:
         reason = FenceReason.REBOOT if _rebooted(left[0], boot) else FenceReason.DOUBT
         why = "restarted since" if reason is FenceReason.REBOOT else "its tid may be forgotten"
-        await run.store.write(
+        await run.write(
             start_fence, [task.id for task in left], run.now_ms(), reason, f"no answer, {why}"
         )
         gateway.duties.ring()
@@ -91,14 +91,12 @@ async def _sweep(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
 
 def _fold_listing(
     conn: sqlite3.Connection,
-    epoch: int,
     now_ms: int,
     gateway_id: int,
     tasks: Sequence[TaskRow],
     listed: Sweep,
 ) -> list[TaskRow]:
     """Apply what the device lists; returns the tasks that are still in doubt."""
-    check_epoch(conn, epoch)
     keep_evidence(conn, now_ms, gateway_id, "tasks", "doubt", listed.raw)
     rows = {row.tid: row for row in listed.tasks}
     left: list[TaskRow] = []
@@ -118,7 +116,7 @@ def _fold_listing(
 def _settle_collision(
     conn: sqlite3.Connection, now_ms: int, task: TaskRow, row: QueuedTask | None
 ) -> None:
-    """Only a listed task with our very recipients and text is ours; anything else proves nothing."""
+    """Only a listed task with our very recipients and text is ours; all else proves nothing."""
     if row is not None and mark_collided_ours(conn, task.id, now_ms, row.to, row.sms):
         decide(conn, now_ms, "accepted", "listed with our recipients and text", task_id=task.id)
         return
@@ -131,7 +129,7 @@ async def _read_boot(run: Run, gateway: Gateway) -> str | None:
         reading = await gateway.device.boot_id()
     except (GatewayError, RemoteProtocolError):
         return None
-    await run.store.write(keep_evidence, run.now_ms(), gateway.id, "boot", "doubt", reading.raw)
+    await run.write(keep_evidence, run.now_ms(), gateway.id, "boot", "doubt", reading.raw)
     return reading.page.ssrc or None
 
 
@@ -151,26 +149,22 @@ async def _repost(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
     ids = [task.id for task in tasks]
     settings = run.settings(gateway, tasks[0].campaign_id)
     why = "same boot, tid still remembered: 13 proves the first post, 0 this one"
-    await run.store.write(mark_reposted, ids, run.now_ms(), why)
+    await run.write(mark_reposted, ids, run.now_ms(), why)
     bodies = await run.store.read(task_objects, ids)
     outcome = await gateway.device.post(encode_send_sms(envelope(gateway, settings), bodies))
     if isinstance(outcome, Answered):
         codes = {verdict.tid: verdict.code for verdict in outcome.status.verdicts}
         accepted = [task.id for task in tasks if codes.get(task.tid) in _ACCEPTS_AGAIN]
-        await run.store.write(
-            _settle_repost, run.epoch, run.now_ms(), gateway.id, accepted, outcome.raw
-        )
+        await run.write(_settle_repost, run.now_ms(), gateway.id, accepted, outcome.raw)
 
 
 def _settle_repost(
     conn: sqlite3.Connection,
-    epoch: int,
     now_ms: int,
     gateway_id: int,
     accepted: Sequence[int],
     raw: bytes,
 ) -> None:
-    check_epoch(conn, epoch)
     keep_evidence(conn, now_ms, gateway_id, "repost", ",".join(map(str, accepted)), raw)
     mark_accepted(conn, accepted, now_ms)
 
@@ -185,10 +179,8 @@ async def _give_up_or_wait(run: Run, gateway: Gateway, tasks: Sequence[TaskRow],
         >= run.settings(gateway, task.campaign_id).doubt_deadline * 1000
     ]
     for task in late:
-        await run.store.write(
-            close_unknown, now_ms, task.id, task.doubt or UnknownCause.NO_ANSWER, why
-        )
-    await run.store.write(_wait_again, now_ms, [task.id for task in tasks if task not in late])
+        await run.write(close_unknown, now_ms, task.id, task.doubt or UnknownCause.NO_ANSWER, why)
+    await run.write(_wait_again, now_ms, [task.id for task in tasks if task not in late])
 
 
 def _wait_again(conn: sqlite3.Connection, now_ms: int, task_ids: Sequence[int]) -> None:

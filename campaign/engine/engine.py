@@ -127,7 +127,9 @@ async def stop_gracefully(run: Run, scope: trio.CancelScope) -> None:
     run.ring()
     with trio.move_on_after(_GRACE):
         while run.posting:
-            await trio.sleep(0.05)
+            mark = run.changed.mark()
+            if run.posting:
+                await run.changed.wait(mark)
     scope.cancel()
 
 

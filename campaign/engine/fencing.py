@@ -16,7 +16,7 @@ from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.client import StatsReading, Sweep, TidsReading
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
 from campaign.store.claims import close, release
-from campaign.store.journal import check_epoch, keep_evidence
+from campaign.store.journal import keep_evidence
 from campaign.store.outcomes import ambiguity, close_unknown, task_counters
 from campaign.store.statistics import accounts_exactly
 from campaign.store.tasks import (
@@ -41,6 +41,7 @@ async def fence(run: Run, gateway: Gateway) -> None:
     while True:
         mark = gateway.duties.mark()
         await _fence_opted_out(run, gateway)
+        await _fence_evicted(run, gateway)
         fencing = await run.store.read(live_tasks, gateway.id, (TaskState.FENCING,))
         if fencing:
             if await _take_back(run, gateway, fencing):
@@ -65,9 +66,26 @@ async def fence(run: Run, gateway: Gateway) -> None:
 async def _fence_opted_out(run: Run, gateway: Gateway) -> None:
     holding = await run.store.read(tasks_of_opted_out, gateway.id)
     if holding:
-        await run.store.write(
+        await run.write(
             start_fence, holding, run.now_ms(), FenceReason.OPT_OUT, "a recipient opted out"
         )
+
+
+async def _fence_evicted(run: Run, gateway: Gateway) -> None:
+    """What is queued on a port that cannot send, or fails, or fell silent, goes elsewhere."""
+    evicted = {port.number for port in gateway.ports.values() if port.evict}
+    if not evicted:
+        return
+    for number in evicted:
+        gateway.ports[number].evict = False
+    tasks = await run.store.read(live_tasks, gateway.id, (TaskState.ACCEPTED, TaskState.PAUSED))
+    await run.write(
+        start_fence,
+        [task.id for task in tasks if task.port in evicted],
+        run.now_ms(),
+        FenceReason.REROUTE,
+        "its port does not send",
+    )
 
 
 def _over_ms(run: Run, gateway: Gateway, task: TaskRow) -> int:
@@ -84,16 +102,13 @@ async def _take_back(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> bo
         removed = await gateway.device.remove(tids)
     except (GatewayError, RemoteProtocolError):
         return False
-    await run.store.write(
-        _settle_fence, run.epoch, run.now_ms(), gateway.id, tasks, paused, listed, removed
-    )
+    await run.write(_settle_fence, run.now_ms(), gateway.id, tasks, paused, listed, removed)
     run.ring()
     return True
 
 
 def _settle_fence(
     conn: sqlite3.Connection,
-    epoch: int,
     now_ms: int,
     gateway_id: int,
     tasks: Sequence[TaskRow],
@@ -101,7 +116,6 @@ def _settle_fence(
     listed: Sweep,
     removed: TidsReading,
 ) -> None:
-    check_epoch(conn, epoch)
     asked = ",".join(str(task.tid) for task in tasks)
     for kind, reading in (("pause", paused), ("tasks", listed), ("remove", removed)):
         keep_evidence(conn, now_ms, gateway_id, kind, asked, reading.raw)
@@ -116,7 +130,8 @@ def _settle_fence(
     mark_shown_waiting(conn, sorted(shown))
     for task in live_tasks(conn, gateway_id, (TaskState.FENCING,)):
         if task.id in shown and task.size == 1:
-            release(conn, task.id, now_ms, "paused, listed as waiting, removed: it never started")
+            why = "paused, listed as waiting, removed: it never started"
+            release(conn, task.id, now_ms, why, avoid=f"{gateway_id}:{task.port}")
     mark_fenced(conn, [task.id for task in tasks], now_ms)
 
 
@@ -127,7 +142,7 @@ async def _give_up(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None
         deadline = run.settings(gateway, task.campaign_id).doubt_deadline
         if now_ms - (task.fence_ms or now_ms) >= deadline * 1000:
             why = "its device did not answer until the doubt deadline"
-            await run.store.write(close_unknown, now_ms, task.id, UnknownCause.UNREACHABLE, why)
+            await run.write(close_unknown, now_ms, task.id, UnknownCause.UNREACHABLE, why)
 
 
 async def _close_due(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
@@ -135,7 +150,7 @@ async def _close_due(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> No
     due = [task for task in tasks if _over_ms(run, gateway, task) <= now_ms]
     stats, boot = await _device_counters(gateway)
     for task in due:
-        await run.store.write(_close, run.epoch, run.now_ms(), gateway.id, task, stats, boot)
+        await run.write(_close, run.now_ms(), gateway.id, task, stats, boot)
 
 
 async def _device_counters(gateway: Gateway) -> tuple[StatsReading | None, str]:
@@ -148,14 +163,12 @@ async def _device_counters(gateway: Gateway) -> tuple[StatsReading | None, str]:
 
 def _close(
     conn: sqlite3.Connection,
-    epoch: int,
     now_ms: int,
     gateway_id: int,
     task: TaskRow,
     stats: StatsReading | None,
     boot: str,
 ) -> None:
-    check_epoch(conn, epoch)
     current = [
         row for row in live_tasks(conn, gateway_id, (TaskState.FENCED,)) if row.id == task.id
     ]
@@ -166,7 +179,8 @@ def _close(
         return
     if stats is not None and _proved_unsent(conn, current[0], boot, stats):
         keep_evidence(conn, now_ms, gateway_id, "stat", f"task {task.id}", stats.raw)
-        release(conn, task.id, now_ms, "the device's own counters leave no room for it")
+        why = "the device's own counters leave no room for it"
+        release(conn, task.id, now_ms, why, avoid=f"{gateway_id}:{task.port}")
         return
     bounds = ambiguity(conn, task.id).bounds
     if bounds:

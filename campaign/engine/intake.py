@@ -125,7 +125,7 @@ async def intake(
         phone_column=options.phone_column,
     ) as rows:
         renderer = Renderer(request.message, rows.columns, max_chars)
-        campaign_id = await run.store.write(
+        campaign_id = await run.write(
             create_campaign,
             run.now_ms(),
             name=request.name,
@@ -138,7 +138,7 @@ async def intake(
             return await _import(run, request, campaign_id, rows, renderer, progress)
         except (Exception, trio.Cancelled):
             with trio.CancelScope(shield=True):
-                await run.store.write(drop_draft, campaign_id)
+                await run.write(drop_draft, campaign_id)
             raise
 
 
@@ -166,7 +166,7 @@ async def _import(
 
     async def store_chunk() -> None:
         nonlocal total, numbers_sum, refused_total
-        repeated = await run.store.write(add_recipients, campaign_id, accepted, refused)
+        repeated = await run.write(add_recipients, campaign_id, accepted, refused)
         dropped = {row.row for row in repeated}
         kept = [row for row in accepted if row.row not in dropped]
         numbers_sum = (numbers_sum + sum(_hash(row.number) for row in kept)) % 2**192
@@ -199,9 +199,8 @@ async def _import(
         raise StrictRefusal(f"{refused_total} rows refused (--strict), see {request.rejects}")
     fingerprint = fingerprint_of(numbers_sum, total, request.message)
     await _refuse_twin(run, request, campaign_id, fingerprint)
-    await run.store.write(complete_import, run.now_ms(), campaign_id, fingerprint)
+    await run.write(complete_import, run.now_ms(), campaign_id, fingerprint)
     campaign = Campaign.from_row(await run.store.read(get_campaign, request.name))
-    campaign.last_sent = run.env.monotonic()
     run.campaigns[campaign.id] = campaign
     run.targets.add(campaign.id)
     run.ring()

@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 
+from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.runtime import Campaign, Gateway, Run
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.campaigns import (
@@ -19,7 +20,7 @@ from campaign.store.campaigns import (
 )
 from campaign.store.outcomes import settle_without_receipts
 from campaign.store.summary import campaign_object
-from campaign.store.tasks import outstanding
+from campaign.store.tasks import last_closed, outstanding
 
 _LOOK_EVERY = 0.25
 """Seconds: counts are read at most this often, however many reports come in."""
@@ -42,9 +43,6 @@ class Ended:
 
 async def follow(run: Run, ended: Ended) -> None:
     """Watch the target campaigns until each is finished, cancelled or cannot go on."""
-    for campaign in run.campaigns.values():
-        if campaign.last_sent is None:
-            campaign.last_sent = run.env.monotonic()
     while run.targets:
         mark = run.changed.mark()
         wakes: list[float] = []
@@ -64,29 +62,33 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     now = run.env.monotonic()
     campaign.finals.append((now, sum(n for state, n in tallies.items() if state not in _OPEN)))
     reason = _reason(campaign)
-    await run.store.write(set_waiting, campaign.id, reason)
+    await run.write(set_waiting, campaign.id, reason)
     if any(tallies[state] for state in _OPEN):
         return await _stuck(run, campaign, tallies, ended)
-    row = await run.store.read(get_campaign, campaign.name)
-    if tallies[R.SENT] and campaign.options.receipts and row.state is not CampaignState.CANCELLED:
-        wait = min(
-            (
-                run.settings(gateway, campaign.id).receipt_wait
-                for gateway in run.gateways_of(campaign)
-            ),
-            default=0.0,
-        )
-        over = (campaign.last_sent or now) + wait
+    missing = tallies[R.SENT] + tallies[R.UNKNOWN]
+    if missing and campaign.options.receipts and campaign.state is not CampaignState.CANCELLED:
+        over = await _receipt_deadline(run, campaign)
         if now < over:
-            campaign.why["receipts"] = f"{tallies[R.SENT]} delivery receipts"
+            # a receipt also proves what no report told: unknown ones are waited for as well
+            campaign.why["receipts"] = f"{missing} delivery receipts"
             return over
-        await run.store.write(settle_without_receipts, run.now_ms(), campaign.id)
+        await run.write(settle_without_receipts, run.now_ms(), campaign.id)
     campaign.why.clear()
-    await run.store.write(_finish, run.now_ms(), campaign.id, campaign.name)
+    await run.write(_finish, run.now_ms(), campaign.id, campaign.name)
     run.targets.discard(campaign.id)
     ended.finished.append(campaign.name)
     run.changed.ring()
     return None
+
+
+async def _receipt_deadline(run: Run, campaign: Campaign) -> float:
+    """Receipts are waited for `receipt-wait` long from the last closed task on, resumed or not."""
+    gateways = run.gateways_of(campaign)
+    wait = min((run.settings(g, campaign.id).receipt_wait for g in gateways), default=0.0)
+    closed_ms = await run.store.read(last_closed, campaign.id)
+    now = run.env.monotonic()
+    # a wall clock set back between two runs must not make the wait longer than it is
+    return min(now, now if closed_ms is None else run.monotonic_at(closed_ms)) + wait
 
 
 def _finish(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> None:
@@ -105,17 +107,19 @@ async def _stuck(
     if tallies[R.ASSIGNED] or not gateways or not all(g.row.stopped for g in gateways):
         return None
     why = "; ".join(f"{gateway.name}: {gateway.row.stopped}" for gateway in gateways)
-    await run.store.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
-    await run.store.write(set_waiting, campaign.id, why)
+    await run.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
+    await run.write(set_waiting, campaign.id, why)
     run.targets.discard(campaign.id)
     ended.waiting[campaign.name] = why
-    ended.refused = all(gateway.refused for gateway in gateways)
+    ended.refused = all(
+        (gateway.row.stopped or "").startswith(CREDENTIALS_REFUSED) for gateway in gateways
+    )
     run.changed.ring()
     return None
 
 
 def _reason(campaign: Campaign) -> str | None:
-    if campaign.paused:
+    if campaign.state is CampaignState.PAUSED:
         return "paused"
     reasons: dict[str, list[str]] = {}
     for name, why in campaign.why.items():

@@ -31,12 +31,12 @@ async def recover(run: Run) -> None:
     """
     run.anchor()
     run.epoch = await run.store.write(begin_epoch)
-    await run.store.write(start_tids, run.env.rng)
-    for draft in await run.store.write(_drop_drafts):
+    await run.write(start_tids, run.env.rng)
+    for draft in await run.write(_drop_drafts):
         run.notice(f"the import of {draft} was interrupted: its draft is dropped, nothing was sent")
     run.inbox_start = run.inbox.last_id()
     await fold_all(run)
-    await run.store.write(_restart_clocks, run.now_ms())
+    await run.write(_restart_clocks, run.now_ms())
     for row in await run.store.read(list_campaigns, _OPEN):
         run.campaigns[row.id] = Campaign.from_row(row)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import trio
 
@@ -17,6 +18,7 @@ from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.states import CampaignState
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
 from campaign.protocol.messages import PortState
@@ -24,6 +26,7 @@ from campaign.store.campaigns import CampaignRow
 from campaign.store.door import Store
 from campaign.store.gateways import GatewayRow
 from campaign.store.inbox import InboxRow
+from campaign.store.journal import check_epoch
 
 USABLE_PORT_CODES = frozenset({3, 4, 15})
 
@@ -36,6 +39,15 @@ class ReadsInbox(Protocol):
     def last_id(self) -> int: ...
     def rows_after(self, cursor: int, limit: int) -> list[InboxRow]: ...
     def data_version(self) -> int: ...
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_epoch(conn: sqlite3.Connection, epoch: int, fn: Callable[[sqlite3.Connection], R]) -> R:
+    check_epoch(conn, epoch)
+    return fn(conn)
 
 
 @dataclass
@@ -51,6 +63,13 @@ class Port:
     rests_until: float | None = None
     backs_off_until: float = 0.0
     back_offs: int = 0
+    evict: bool = False
+    """What is queued there is to be taken back and sent elsewhere."""
+
+    def rest(self, now: float, seconds: float) -> None:
+        """Send nothing there for a while, then one message as a probe."""
+        self.evict = self.rests_until is None
+        self.rests_until = now + seconds
 
     def back_off(self, now: float, first: float, longest: float) -> None:
         """Leave the port alone for a while, twice as long as the last time."""
@@ -70,8 +89,6 @@ class Gateway:
     boot_id: str | None = None
     ready: bool = False
     trouble: str | None = None
-    refused: bool = False
-    """It does not know our user or password."""
     pushed: bool = False
     """A push of it has reached the receiver in this run: the return path is proved."""
     first_accept: float | None = None
@@ -103,10 +120,9 @@ class Campaign:
     window: Window | None
     chosen_ports: frozenset[int] | None
     bucket: Bucket = field(default_factory=Bucket)
-    paused: bool = False
+    state: CampaignState = CampaignState.RUNNING
     why: dict[str, str] = field(default_factory=dict)
     """What it waits for, by gateway name."""
-    last_sent: float | None = None
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
 
     @classmethod
@@ -120,7 +136,7 @@ class Campaign:
             text if isinstance(text, str) else "",
             row.options.parsed_window,
             row.options.port_numbers(),
-            paused=str(row.state) == "paused",
+            state=row.state,
         )
 
     def takes(self, gateway: Gateway) -> bool:
@@ -158,6 +174,12 @@ class Run:
     _wall: datetime | None = None
     _mono: float = 0.0
 
+    async def write(
+        self, fn: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Write as this run's engine: `StaleEpoch` once another one has taken the ledger over."""
+        return await self.store.write(_in_epoch, self.epoch, lambda conn: fn(conn, *args, **kwargs))
+
     def anchor(self) -> None:
         """Tie civil time to the monotonic clock for the length of this run: a stepped wall clock
         must not shorten a horizon."""
@@ -191,6 +213,13 @@ class Run:
             self.settings_cache[key] = with_overrides(Settings(), {**gateway.row.settings, **over})
         return self.settings_cache[key]
 
+    def settings_now(self, gateway: Gateway) -> Settings:
+        """What holds for a gateway as a whole: its latest campaign here decides."""
+        latest = max(
+            (id_ for id_ in self.targets if self.campaigns[id_].takes(gateway)), default=None
+        )
+        return gateway.settings if latest is None else self.settings(gateway, latest)
+
     def gateways_of(self, campaign: Campaign) -> list[Gateway]:
         return [gateway for gateway in self.gateways.values() if campaign.takes(gateway)]
 
@@ -213,5 +242,7 @@ class Run:
         """Take over what a device said of its ports; one that can send again is used again."""
         for state in states:
             port = gateway.ports.setdefault(state.port.number, Port(state.port.number))
-            port.usable = state.code in USABLE_PORT_CODES
+            usable = state.code in USABLE_PORT_CODES
+            port.evict = port.evict or (port.usable and not usable)
+            port.usable = usable
             port.status = state.text

@@ -33,7 +33,7 @@ from campaign.protocol.messages import (
 from campaign.store.gateways import store_ports
 from campaign.store.inbound import InboundRow, keep_inbound
 from campaign.store.inbox import InboxRow
-from campaign.store.journal import check_epoch, incident, read_meta, write_meta
+from campaign.store.journal import incident, read_meta, write_meta
 from campaign.store.optouts import OptOut, add_optouts
 from campaign.store.outcomes import AfterFailure, Folded, campaign_options, fold_report
 from campaign.store.receipts import Receipt, fold_receipt
@@ -54,7 +54,6 @@ class _Effects:
     folded: dict[int, Folded] = field(default_factory=dict)
     ports: dict[int, list[PortState]] = field(default_factory=dict)
     pushed: set[int] = field(default_factory=set)
-    sent: set[int] = field(default_factory=set)
 
     def of(self, gateway_id: int) -> Folded:
         return self.folded.setdefault(gateway_id, Folded())
@@ -88,9 +87,7 @@ async def fold_batch(run: Run) -> bool:
     stops = _opt_outs(run.now_ms(), pushes)
     if stops:
         add_optouts(run.optouts, stops)
-    effects = await run.store.write(
-        _fold, run.epoch, run.now_ms(), run.inbox.file_id, pushes, _retry_wait(run)
-    )
+    effects = await run.write(_fold, run.now_ms(), run.inbox.file_id, pushes, _retry_wait(run))
     _act_on(run, effects, rows, opted_out=bool(stops))
     await trio.lowlevel.checkpoint()
     return True
@@ -117,20 +114,17 @@ def _retry_wait(run: Run) -> float:
 
 def _fold(
     conn: sqlite3.Connection,
-    epoch: int,
     now_ms: int,
     file_id: str,
     pushes: Sequence[tuple[InboxRow, Push | RemoteProtocolError]],
     retry_wait: float,
 ) -> _Effects:
-    check_epoch(conn, epoch)
     effects = _Effects()
     policies: dict[int, AfterFailure] = {}
 
     def policy(campaign_id: int) -> AfterFailure:
         if campaign_id not in policies:
             policies[campaign_id] = _policy(conn, campaign_id, retry_wait)
-        effects.sent.add(campaign_id)
         return policies[campaign_id]
 
     for row, push in pushes:
@@ -235,9 +229,6 @@ def _act_on(run: Run, effects: _Effects, rows: Sequence[InboxRow], *, opted_out:
         run.learn_ports(gateway, effects.ports.get(gateway_id, ()))
         if gateway_id in effects.folded:
             _pace(run, gateway, effects.folded[gateway_id], now)
-    for campaign_id in effects.sent:
-        if campaign_id in run.campaigns:
-            run.campaigns[campaign_id].last_sent = now
     if opted_out:
         for gateway in run.gateways.values():
             gateway.duties.ring()
@@ -247,12 +238,13 @@ def _act_on(run: Run, effects: _Effects, rows: Sequence[InboxRow], *, opted_out:
 
 def _pace(run: Run, gateway: Gateway, folded: Folded, now: float) -> None:
     """Let windows follow the measured pace, and rest ports that fail several in a row."""
+    settings = run.settings_now(gateway)
     for number, done in folded.done.items():
         port = gateway.ports.get(number)
         if port is not None:
             port.back_offs = 0
             port.window = port.window.finished(
-                done, now, gateway.settings.port_window, gateway.settings.queue_limit
+                done, now, settings.port_window, settings.queue_limit
             )
     for number, works in folded.streaks:
         port = gateway.ports.get(number)
@@ -264,11 +256,12 @@ def _pace(run: Run, gateway: Gateway, folded: Folded, now: float) -> None:
             port.failures, port.rests_until = 0, None
             continue
         port.failures += 1
-        if port.failures >= gateway.settings.port_failures:
+        if port.failures >= settings.port_failures:
             if port.rests_until is None:
-                rest = gateway.settings.port_rest
+                rest = settings.port_rest
                 run.notice(
                     f"{gateway.name} port {number} failed {port.failures} in a row: "
                     f"rests {rest:g} s, then one message probes it"
                 )
-            port.rests_until = now + gateway.settings.port_rest
+            port.rest(now, settings.port_rest)
+            gateway.duties.ring()

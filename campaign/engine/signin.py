@@ -6,6 +6,7 @@ import sqlite3
 
 import trio
 
+from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.runtime import Gateway, Run
 from campaign.errors import CredentialsRefused, GatewayError, RemoteProtocolError
 from campaign.gateway.client import PageReading, StatsReading
@@ -34,7 +35,7 @@ async def sign_in(run: Run, gateway: Gateway) -> bool:
             await _refuse(run, gateway, error)
             return False
         except (GatewayError, RemoteProtocolError) as error:
-            await run.store.write(_release_planned, run.now_ms(), gateway.id)
+            await run.write(_release_planned, run.now_ms(), gateway.id)
             trouble = error.message if isinstance(error, GatewayError) else str(error)
             if gateway.trouble != trouble:
                 gateway.trouble = trouble
@@ -64,7 +65,7 @@ async def read_device(run: Run, gateway: Gateway) -> None:
     stats = await _stats(gateway)
     if not gateway.ports:
         run.learn_ports(gateway, status.ports)
-    await run.store.write(_keep, run.now_ms(), gateway.id, status, boot, stats)
+    await run.write(_keep, run.now_ms(), gateway.id, status, boot, stats)
     gateway.boot_id = boot.page.ssrc or None
 
 
@@ -95,11 +96,10 @@ def _keep(
 
 
 async def _refuse(run: Run, gateway: Gateway, error: CredentialsRefused) -> None:
-    why = f"credentials refused: {error.message}"
-    gateway.refused = True
+    why = f"{CREDENTIALS_REFUSED}: {error.message}"
     gateway.trouble = why
     gateway.row = gateway.row.with_stop(why)
-    await run.store.write(_store_refusal, run.now_ms(), gateway.id, why)
+    await run.write(_store_refusal, run.now_ms(), gateway.id, why)
     run.notice(f"{gateway.name}: {why}; correct it with gateway set {gateway.name} password=…")
     run.ring()
 

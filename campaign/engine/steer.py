@@ -19,17 +19,19 @@ from campaign.store.tasks import (
 
 async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
     """Do on the devices what was just stored of this campaign."""
-    campaign.paused = state is CampaignState.PAUSED
+    campaign.state = state
     for gateway in list(run.gateways.values()):
-        await steer_gateway(run, gateway, campaign, state)
+        await steer_gateway(run, gateway, campaign)
     run.ring()
 
 
-async def steer_gateway(
-    run: Run, gateway: Gateway, campaign: Campaign, state: CampaignState
-) -> None:
-    """Pause, resume or fence a campaign's tasks on one device; a device that does not answer
-    keeps them as they are, and the window of queued sending bounds what still goes out."""
+async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
+    """Bring a campaign's tasks on one device in line with its state: pause, resume or fence them.
+
+    A device that does not answer keeps them as they are until it is asked again; the window of
+    queued sending bounds what still goes out.
+    """
+    state = campaign.state
     tasks = [
         task
         for task in await run.store.read(
@@ -44,7 +46,7 @@ async def steer_gateway(
     elif state is CampaignState.RUNNING and paused:
         await _resume(run, gateway, paused)
     elif state is CampaignState.CANCELLED and tasks:
-        await run.store.write(
+        await run.write(
             start_fence,
             [task.id for task in tasks],
             run.now_ms(),
@@ -62,7 +64,7 @@ async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:
         return
     codes = answer.codes()
     # an item that is not 0 (already on air, or finished) simply goes on
-    await run.store.write(mark_paused, [task.id for task in tasks if codes.get(task.tid) == 0])
+    await run.write(mark_paused, [task.id for task in tasks if codes.get(task.tid) == 0])
 
 
 async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:
@@ -71,7 +73,7 @@ async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:
     except (GatewayError, RemoteProtocolError):
         run.notice(f"{gateway.name} did not answer the resume: asked again with the next continue")
         return
-    await run.store.write(_settle_resume, run.now_ms(), tasks, answer)
+    await run.write(_settle_resume, run.now_ms(), tasks, answer)
     gateway.duties.ring()
 
 

@@ -107,6 +107,14 @@ def _lift_all(conn: sqlite3.Connection, _now_ms: int, _parameters: Parameters) -
     return {}
 
 
+def _optouts_changed(
+    _conn: sqlite3.Connection, _now_ms: int, _parameters: Parameters
+) -> dict[str, Any]:
+    """Nothing to change in the ledger: the store of opt-outs is a file of its own. It makes a
+    running engine look again."""
+    return {}
+
+
 VERBS: Mapping[str, Verb] = {
     "gateway-add": _gateway_add,
     "gateway-set": _gateway_set,
@@ -116,6 +124,7 @@ VERBS: Mapping[str, Verb] = {
     "continue": _continue,
     "cancel": _cancel,
     "lift-all": _lift_all,
+    "optouts-changed": _optouts_changed,
 }
 
 STEERS: Mapping[str, CampaignState] = {

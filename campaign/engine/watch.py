@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import trio
 
 from campaign.engine.runtime import Gateway, Run
+from campaign.engine.steer import steer_gateway
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.client import PageReading, Sweep
 from campaign.planner.states import FenceReason, TaskState
 from campaign.protocol.messages import DevStatus
 from campaign.store.gateways import store_ports, update_gateway
-from campaign.store.journal import check_epoch, decide, keep_evidence
+from campaign.store.journal import decide, keep_evidence
 from campaign.store.tasks import TaskRow, adopt_boot, live_tasks, mark_news, start_fence
 
 _SUSPECT = (TaskState.ACCEPTED, TaskState.DOUBT)
@@ -22,12 +23,14 @@ _SUSPECT = (TaskState.ACCEPTED, TaskState.DOUBT)
 async def watch(run: Run, gateway: Gateway) -> None:
     """Read the device every `status-period`; look after silence as often as it may begin."""
     while True:
-        settings = gateway.settings
+        settings = run.settings_now(gateway)
         await trio.sleep(min(settings.status_period, max(0.5, settings.push_silence / 3)))
         if not gateway.ready:
             continue
         await _look(run, gateway)
         await _find_silent(run, gateway)
+        for campaign in list(run.campaigns.values()):
+            await steer_gateway(run, gateway, campaign)
 
 
 async def _look(run: Run, gateway: Gateway) -> None:
@@ -42,9 +45,10 @@ async def _look(run: Run, gateway: Gateway) -> None:
         if before.get(port.number, port.usable) != port.usable:
             word = "can send again" if port.usable else f"cannot send ({port.status})"
             run.notice(f"{gateway.name} port {port.number} {word}")
+    gateway.duties.ring()
     new_boot = boot.page.ssrc or None
     restarted = new_boot is not None and gateway.boot_id not in (None, new_boot)
-    await run.store.write(_keep_look, run.now_ms(), gateway.id, status, boot)
+    await run.write(_keep_look, run.now_ms(), gateway.id, status, boot)
     if restarted and new_boot is not None:
         run.notice(f"{gateway.name} has restarted")
         gateway.boot_id = new_boot
@@ -71,22 +75,18 @@ async def _after_restart(run: Run, gateway: Gateway, boot: str) -> None:
         listed = await gateway.device.waiting_tasks(sorted({task.port for task in suspects}))
     except (GatewayError, RemoteProtocolError):
         listed = Sweep(b"", ())
-    await run.store.write(
-        _sort_suspects, run.epoch, run.now_ms(), gateway.id, suspects, listed, boot
-    )
+    await run.write(_sort_suspects, run.now_ms(), gateway.id, suspects, listed, boot)
     gateway.duties.ring()
 
 
 def _sort_suspects(
     conn: sqlite3.Connection,
-    epoch: int,
     now_ms: int,
     gateway_id: int,
     suspects: Sequence[TaskRow],
     listed: Sweep,
     boot: str,
 ) -> None:
-    check_epoch(conn, epoch)
     keep_evidence(conn, now_ms, gateway_id, "tasks", "restart", listed.raw)
     alive = {row.tid for row in listed.tasks}
     kept = [task.id for task in suspects if task.tid in alive]
@@ -116,7 +116,11 @@ async def _find_silent(run: Run, gateway: Gateway) -> None:
     waiting = {row.tid for row in listed.tasks}
     alive = [task.id for task in silent if task.tid in waiting and task.port in moving]
     gone = [task.id for task in silent if task.id not in alive]
-    await run.store.write(_settle_silence, run.epoch, now_ms, gateway.id, alive, gone, listed)
+    await run.write(_settle_silence, now_ms, gateway.id, alive, gone, listed)
+    settings = run.settings_now(gateway)
+    for number in {task.port for task in silent if task.id in gone}:
+        gateway.ports[number].rest(run.env.monotonic(), settings.port_rest)
+        run.notice(f"{gateway.name} port {number} fell silent: what is queued there is taken back")
     gateway.duties.ring()
 
 
@@ -127,14 +131,12 @@ def _silent(run: Run, gateway: Gateway, task: TaskRow, now_ms: int) -> bool:
 
 def _settle_silence(
     conn: sqlite3.Connection,
-    epoch: int,
     now_ms: int,
     gateway_id: int,
     alive: Sequence[int],
     gone: Sequence[int],
     listed: Sweep,
 ) -> None:
-    check_epoch(conn, epoch)
     keep_evidence(conn, now_ms, gateway_id, "tasks", "silence", listed.raw)
     mark_news(conn, alive, now_ms)
     start_fence(conn, gone, now_ms, FenceReason.SILENCE, "no word of it for push-silence")

@@ -147,6 +147,21 @@ class Device:
         self._refuse_bad_credentials(raw)
         return decode_dev_status(raw)
 
+    async def subscribe(self, url: str, period: int) -> DevStatus:
+        """Have the device push its status to `url` at once, on every change and every `period`
+        seconds (at least 60), in place of any earlier `url` (spec §4.1.2).
+
+        The device does not tell what it replaces.
+        """
+        raw = await self._send("GET", "/goip_get_status.html", {"url": url, "period": str(period)})
+        self._refuse_bad_credentials(raw)
+        return decode_dev_status(raw)
+
+    async def unsubscribe(self) -> None:
+        """End the device's status pushes, to whatever address (spec §4.1.2, period 0)."""
+        raw = await self._send("GET", "/goip_get_status.html", {"period": "0"})
+        self._refuse_bad_credentials(raw)
+
     async def boot_id(self) -> PageReading:
         """The device's `ssrc`, new on every run of it (spec §8), without fetching the inbox."""
         return await self.sms_page(sms_id=2**31 - 1, sms_num=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ _PER = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def parse_duration(text: str) -> float:
     """Seconds of `500ms`, `10s`, `5m`, `72h`; a bare number is seconds. Raises `UsageError`."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None:
+    if match is None or math.isinf(float(match[1])):
         raise UsageError(f"{text!r} is not a duration: write 500ms, 10s, 5m, 72h or plain seconds")
     return float(match[1]) * _UNIT[match[2] or "s"]
 
@@ -24,11 +25,16 @@ def parse_duration(text: str) -> float:
 def format_duration(seconds: float) -> str:
     """The shortest exact way to write it: `1.5s`, `10m`, `72h`."""
     if seconds and seconds < 1:
-        return f"{seconds * 1000:g}ms"
+        return f"{_plain(seconds * 1000)}ms"
     for unit, size in (("h", 3600), ("m", 60)):
         if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{_plain(seconds / size)}{unit}"
+    return f"{_plain(seconds)}s"
+
+
+def _plain(value: float) -> str:
+    """Without an exponent, which nobody writes and `parse_duration` does not read."""
+    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Rate:
     @classmethod
     def parse(cls, text: str) -> Rate:
         match = _RATE.fullmatch(text.strip().lower())
-        if match is None or float(match[1]) <= 0:
+        if match is None or not 0 < float(match[1]) < math.inf:
             raise UsageError(f"{text!r} is not a rate: write 20/s, 6/min or 100/h")
         return cls(float(match[1]) / _PER[match[2][0]])
 
@@ -59,8 +65,8 @@ class Interval:
 
     @classmethod
     def parse(cls, text: str) -> Interval:
-        low, _, high = text.partition("-")
-        interval = cls(parse_duration(low), parse_duration(high or low))
+        low, dash, high = text.partition("-")
+        interval = cls(parse_duration(low), parse_duration(high if dash else low))
         if interval.high < interval.low:
             raise UsageError(f"{text!r}: the interval's end lies before its start")
         return interval

@@ -58,9 +58,9 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def parsed_window(self) -> Window | None:
         """The sending window, or None for any time."""
-        if not self.window or self.window == "any":
+        if self.window in (None, "", "any") and not self.days:
             return None
-        return Window.parse(self.window, days=self.days, timezone=self.timezone or "UTC")
+        return Window.parse(self.window or "any", days=self.days, timezone=self.timezone or "UTC")
 
     @property
     def attempts(self) -> int:

@@ -60,8 +60,8 @@ class PortWindow:
         elapsed = now - self.busy_since
         if elapsed <= 0 or (left and done < self.size / 2):
             return replace(self, done=done, queued=left)
-        wanted = math.ceil(done / elapsed * port_window)
-        size = max(1, min(wanted, self.size * _GROWTH, limit))
+        wanted = min(done / elapsed * port_window, self.size * _GROWTH)
+        size = max(1, min(math.ceil(wanted), limit))
         return PortWindow(size=size, queued=left, busy_since=now if left else None)
 
     def halved(self) -> PortWindow:

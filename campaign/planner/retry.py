@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from campaign.protocol.codes import is_permanent, network_meaning, task_meaning
+from campaign.protocol.codes import is_permanent, task_meaning
+from campaign.protocol.network_causes import MEANINGS
 
 SEND_FAILED = 7
 _NEVER_ON_AIR = frozenset({2, 5, 10})
@@ -62,8 +63,7 @@ def judge_failure(
 def network_text_or_meaning(network: int, text: str) -> str:
     """The network's cause in words: the table's, or the device's own when the table has none."""
     words = text.strip().lstrip("0123456789").strip(" :-")
-    meaning = network_meaning(network)
-    return meaning or words or f"cause {network}"
+    return MEANINGS.get(network) or words or f"cause {network}"
 
 
 def after_failure(failure: Failure, failures: int, budget: int, wait: float) -> Retry | Final:

@@ -77,27 +77,25 @@ _MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait"})
 
 def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings:
     """Settings with `overrides` (names with dashes) applied. Raises `UsageError`."""
-    changes: dict[str, object] = {}
-    for name, text in overrides.items():
-        key = name.strip().lower().replace("-", "_")
-        default = getattr(Settings, key, None)
-        if name.strip().lower() not in MEANINGS or default is None:
-            raise UsageError(f"unknown setting {name!r}: known are {', '.join(MEANINGS)}")
-        changes[key] = _parse(name, key, text, default)
+    changes = dict(_read(name, text) for name, text in overrides.items())
     result = replace(settings, **changes)  # type: ignore[arg-type]  # each parsed to its field's type
     _check(result)
     return result
 
 
 def parse_pairs(pairs: tuple[str, ...] | list[str]) -> dict[str, str]:
-    """`KEY=VALUE` options as a mapping, each value checked. Raises `UsageError`."""
+    """`KEY=VALUE` options as a mapping, each value checked. Raises `UsageError`.
+
+    Whether they fit together is told by `with_overrides`, which knows what they are put over.
+    """
     overrides: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"{pair!r}: write KEY=VALUE")
         overrides[name.strip().lower()] = value.strip()
-    with_overrides(Settings(), {k: v for k, v in overrides.items() if k != "report-horizon"})
+    for name, value in overrides.items():
+        _read(name, value)
     return overrides
 
 
@@ -110,6 +108,15 @@ def describe(settings: Settings) -> dict[str, str]:
             format_duration(value) if isinstance(value, float) else str(value).lower()
         )
     return shown
+
+
+def _read(name: str, text: str) -> tuple[str, object]:
+    """One override as the field's name and its value."""
+    key = name.strip().lower().replace("-", "_")
+    default = getattr(Settings, key, None)
+    if name.strip().lower() not in MEANINGS or default is None:
+        raise UsageError(f"unknown setting {name!r}: known are {', '.join(MEANINGS)}")
+    return key, _parse(name, key, text, default)
 
 
 def _parse(name: str, key: str, text: str, default: object) -> object:

@@ -39,7 +39,7 @@ class CommitsPushes(Protocol):
     async def commit(self, arrived: Arrived) -> None: ...
 
 
-class _Refused(Exception):  # noqa: N818 - an answer on its way out, not an error
+class _Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status

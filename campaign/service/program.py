@@ -22,8 +22,8 @@ from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import Ended, snapshot
 from campaign.engine.recover import lift_alarms
 from campaign.engine.runtime import Campaign, Run
-from campaign.engine.verbs import perform
-from campaign.errors import LedgerHeld, NothingToDo, UsageError
+from campaign.engine.verbs import Parameters, perform
+from campaign.errors import CampaignError, LedgerHeld, NothingToDo, UsageError
 from campaign.gateway.client import Device
 from campaign.lists.reader import open_list
 from campaign.planner.settings import Settings
@@ -181,9 +181,13 @@ async def _run(
             await _simulated(site, store, screen, simulation)
             _check_addresses(site, await store.read(list_gateways), listen, public_url)
             receiver = await ensure_receiver(site.paths, listen, public_url)
-            with closing(InboxReader.open(site.paths.inbox)) as inbox:
-                run = _new_run(site, store, inbox, receiver, screen)
-                ended, interrupted = await _drive(site, run, job, screen)
+            try:
+                with closing(InboxReader.open(site.paths.inbox)) as inbox:
+                    run = _new_run(site, store, inbox, receiver, screen)
+                    ended, interrupted = await _drive(site, run, job, screen)
+            except CampaignError:
+                await _end_idle_simulated(store)
+                raise
             rows = [await store.read(get_campaign, name) for name in names()]
             objects = [await store.read(_final_object, row) for row in rows]
             for campaign in objects:
@@ -284,18 +288,32 @@ async def _simulated(
         if revived is not None:
             await store.write(update_gateway, row.id, simulated=revived)
             screen.notice(f"simulated gateway {row.name} is started again")
-    for name, arguments in _wanted(rows, simulation):
-        assert simulation is not None  # noqa: S101 - nothing is wanted without one
-        parameters = await start_simulated(site, name, arguments, simulation.settings)
+    for parameters in await _start_wanted(site, rows, simulation):
         await store.write(perform, site.env.wall_ms(), "gateway-add", parameters)
-        screen.notice(f"simulated gateway {name} at {parameters['url']}")
+        screen.notice(f"simulated gateway {parameters['name']} at {parameters['url']}")
+
+
+async def _start_wanted(
+    site: Site, rows: Sequence[GatewayRow], simulation: Simulation | None
+) -> list[Parameters]:
+    """Start the simulated gateways that are not there yet, all at once."""
+    if simulation is None:
+        return []
+    started: dict[str, Parameters] = {}
+
+    async def start(name: str, arguments: tuple[str, ...], settings: dict[str, str]) -> None:
+        started[name] = await start_simulated(site, name, arguments, settings)
+
+    wanted = _wanted(rows, simulation)
+    async with trio.open_nursery() as nursery:
+        for name, arguments in wanted:
+            nursery.start_soon(start, name, arguments, simulation.settings)
+    return [started[name] for name, _ in wanted]
 
 
 def _wanted(
-    rows: Sequence[GatewayRow], simulation: Simulation | None
+    rows: Sequence[GatewayRow], simulation: Simulation
 ) -> list[tuple[str, tuple[str, ...]]]:
-    if simulation is None:
-        return []
     there = {row.name for row in rows}
     extra = (*simulation.per_gateway, *([()] * simulation.count))
     return [
@@ -343,8 +361,7 @@ async def _hand_over(
     """Give the list to the engine that holds the ledger, then follow it."""
     if simulation is not None:
         rows = await _registered(site)
-        for name, arguments in _wanted(rows, simulation):
-            parameters = await start_simulated(site, name, arguments, simulation.settings)
+        for parameters in await _start_wanted(site, rows, simulation):
             await ask(site, {"cmd": "do", "verb": "gateway-add", "parameters": dict(parameters)})
     screen.notice("another engine runs on this ledger: the list is handed over to it")
     command = {"cmd": "launch", "request": msgspec.to_builtins(request)}

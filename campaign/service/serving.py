@@ -19,7 +19,6 @@ import hypercorn.trio
 import trio
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
-from starlette.types import ASGIApp
 
 from campaign.errors import UsageError
 
@@ -37,8 +36,12 @@ _log = logging.getLogger("campaign.http")
 _log.setLevel(logging.WARNING)
 
 
+App = Callable[..., Awaitable[None]]
+"""An ASGI application; Starlette and Hypercorn each have their own exact type for it."""
+
+
 async def serve(
-    app: ASGIApp,
+    app: App,
     host: str,
     port: int,
     *,
@@ -56,7 +59,7 @@ async def serve(
 
 
 async def serve_on(
-    app: ASGIApp,
+    app: App,
     host: str,
     listener: socket.socket,
     *,

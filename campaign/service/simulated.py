@@ -87,7 +87,7 @@ async def end_simulated(rows: Sequence[GatewayRow]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
     with trio.move_on_after(5):
-        while any(is_simulator(pid) for pid in pids):
+        while any(is_simulator(pid) for pid in pids):  # noqa: ASYNC110 - processes have no event
             await trio.sleep(0.05)
 
 

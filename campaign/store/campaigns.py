@@ -108,9 +108,8 @@ def add_recipients(
     (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
     conn.executemany(
         """
-        INSERT OR IGNORE INTO recipients
-            (id, campaign_id, row, number, text, columns, parts, state)
-        VALUES (?, ?, ?, ?, ?, ?, ?, 'pending')
+        INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (number, campaign_id) DO NOTHING
         """,
         [(base + i, campaign_id, *row) for i, row in enumerate(rows, 1)],
     )
@@ -176,10 +175,17 @@ def complete_import(
 
 
 def drop_draft(conn: sqlite3.Connection, campaign_id: int) -> None:
-    """Forget a campaign whose import never ended; nothing of it was ever sent."""
+    """Forget a campaign whose import never ended; nothing of it was ever sent.
+
+    Any other campaign is left as it is.
+    """
+    if not conn.execute(
+        "SELECT 1 FROM campaigns WHERE id = ? AND state = 'importing'", (campaign_id,)
+    ).fetchone():
+        return
     for table in ("recipients", "refusals", "tallies", "decisions"):
         conn.execute(f"DELETE FROM {table} WHERE campaign_id = ?", (campaign_id,))
-    conn.execute("DELETE FROM campaigns WHERE id = ? AND state = 'importing'", (campaign_id,))
+    conn.execute("DELETE FROM campaigns WHERE id = ?", (campaign_id,))
 
 
 def list_campaigns(

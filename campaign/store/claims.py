@@ -180,7 +180,8 @@ def _write_down(
     conn.executemany(
         """
         UPDATE recipients SET state = 'assigned', attempts = attempts + 1, evidence = 'none',
-            cause = NULL, gateway_id = ?, port = ?, tid = ?, sent_at = NULL, iccid = NULL
+            cause = NULL, code = NULL, reason = NULL, sent_at = NULL, iccid = NULL,
+            gateway_id = ?, port = ?, tid = ?
         WHERE id = ?
         """,
         assigned,
@@ -253,11 +254,14 @@ def reclaim_planned(
     return ready
 
 
-def release(conn: sqlite3.Connection, task_id: int, now_ms: int, why: str) -> int:
+def release(
+    conn: sqlite3.Connection, task_id: int, now_ms: int, why: str, avoid: str | None = None
+) -> int:
     """Close a task whose open attempts are proved unsent; its recipients wait again.
 
     Where the campaign was cancelled they are cancelled. Returns how many were released. The
-    attempt is given back: it never was one.
+    attempt is given back: it never was one. `avoid` ('gateway:port') is where they should not go
+    next.
     """
     campaign = conn.execute(
         """
@@ -278,9 +282,9 @@ def release(conn: sqlite3.Connection, task_id: int, now_ms: int, why: str) -> in
     conn.executemany(
         """
         UPDATE recipients SET state = ?, attempts = attempts - 1, gateway_id = NULL, port = NULL,
-            tid = NULL, reason = ? WHERE id = ?
+            tid = NULL, reason = ?, avoid = coalesce(?, avoid) WHERE id = ?
         """,
-        [(state, "campaign cancelled" if cancelled else None, row[0]) for row in recipients],
+        [(state, "campaign cancelled" if cancelled else None, avoid, row[0]) for row in recipients],
     )
     tally = Tally()
     tally.moved(campaign["id"], RecipientState.ASSIGNED, state, len(recipients))

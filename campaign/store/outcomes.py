@@ -159,8 +159,10 @@ def _as_task(row: sqlite3.Row) -> _Task:
 def _attempts(conn: sqlite3.Connection, task_id: int) -> list[sqlite3.Row]:
     return conn.execute(
         """
-        SELECT a.idx, a.recipient_id, a.live, a.outcome, a.port, r.number, r.state, r.failures
+        SELECT a.idx, a.recipient_id, a.live, a.outcome, a.port, r.number, r.state, r.failures,
+            r.tid = t.tid AND r.gateway_id = t.gateway_id AS latest
         FROM attempts AS a JOIN recipients AS r ON r.id = a.recipient_id
+        JOIN tasks AS t ON t.id = a.task_id
         WHERE a.task_id = ? ORDER BY a.idx
         """,
         (task_id,),
@@ -373,8 +375,8 @@ def close_unknown(
     )
     conn.executemany(
         """
-        UPDATE recipients SET state = 'unknown', cause = ?, evidence = 'none', reason = ?
-        WHERE id = ?
+        UPDATE recipients SET state = 'unknown', cause = ?, evidence = 'none', code = NULL,
+            reason = ? WHERE id = ?
         """,
         [(cause, why, row["recipient_id"]) for row in rows],
     )

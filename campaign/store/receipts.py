@@ -101,8 +101,8 @@ def claim_parked(
         row = conn.execute(
             # index receipts_parked is small: only receipts that are early or nobody's
             """
-            SELECT p.id, p.port, p.number, p.at, p.code, p.received_ms, a.task_id, a.idx, a.recipient_id,
-                a.receipts, a.receipt, a.outcome, r.parts, r.state, r.campaign_id
+            SELECT p.id, p.port, p.number, p.at, p.code, p.received_ms, a.task_id, a.idx,
+                a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state, r.campaign_id
             FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
             JOIN recipients AS r ON r.id = a.recipient_id
             CROSS JOIN receipts AS p ON p.number = r.number

@@ -73,13 +73,13 @@ def by_gateway(conn: sqlite3.Connection, campaign_id: int) -> list[dict[str, Any
 
 
 def by_reason(conn: sqlite3.Connection, campaign_id: int) -> list[dict[str, Any]]:
-    """Why recipients were not sent or are not known, most frequent first."""
+    """Why recipients were not sent or are not known: the 50 most frequent reasons."""
     rows = conn.execute(
         """
         SELECT state, cause, code, reason, count(*) AS n FROM recipients
         WHERE campaign_id = ? AND (reason IS NOT NULL OR cause IS NOT NULL)
             AND state NOT IN ('sent', 'delivered')
-        GROUP BY state, cause, code, reason ORDER BY n DESC, state, code
+        GROUP BY state, cause, code, reason ORDER BY n DESC, state, code LIMIT 50
         """,
         (campaign_id,),
     )
@@ -96,9 +96,13 @@ def by_reason(conn: sqlite3.Connection, campaign_id: int) -> list[dict[str, Any]
 
 
 def retries(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int]:
-    """(decisions to try a failed recipient again, recipients sent by a second or later try)."""
+    """(recipients tried again after a proved failure, those of them that were sent then)."""
     (decided,) = conn.execute(
-        "SELECT count(*) FROM decisions WHERE campaign_id = ? AND kind = 'retry'", (campaign_id,)
+        """
+        SELECT count(DISTINCT recipient_id) FROM decisions
+        WHERE campaign_id = ? AND kind = 'retry'
+        """,
+        (campaign_id,),
     ).fetchone()
     (saved,) = conn.execute(
         """

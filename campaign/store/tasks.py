@@ -83,6 +83,14 @@ def any_live_task(conn: sqlite3.Connection) -> bool:
     )
 
 
+def last_closed(conn: sqlite3.Connection, campaign_id: int) -> int | None:
+    """When the latest task of a campaign was closed: receipts are waited for from then on."""
+    row = conn.execute(
+        "SELECT max(closed_ms) FROM tasks WHERE campaign_id = ?", (campaign_id,)
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
 def outstanding(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
     """Messages in flight by port."""
     rows = conn.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,11 +15,10 @@ import httpx
 import pytest
 import trio
 
-from campaign.engine.bell import Bell
 from campaign.engine.engine import run_engine
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import Ended
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Run
 from campaign.env import Env
 from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
@@ -59,6 +58,45 @@ class Switchboard(httpx.AsyncBaseTransport):
             raise httpx.RemoteProtocolError(str(error), request=request) from error
 
 
+class MortalStore(InlineStore):
+    """The store of a process that can be killed: once it is, nothing is written any more."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.conn)
+        self._life = world.life
+
+    async def write(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        await self._life.check()
+        result = await super().write(fn, *args, **kwargs)
+        await self._life.check()
+        return result
+
+
+class MortalTransport(httpx.AsyncBaseTransport):
+    """The network of a process that can be killed: what it sends after that reaches nobody."""
+
+    def __init__(self, world: World) -> None:
+        self._board = world.board
+        self._life = world.life
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._life.check()
+        response = await self._board.handle_async_request(request)
+        await self._life.check()
+        return response
+
+
+@dataclass
+class Life:
+    """Whether the engine's process still runs."""
+
+    dead: bool = False
+
+    async def check(self) -> None:
+        if self.dead:
+            await trio.sleep_forever()
+
+
 @dataclass
 class World:
     """Everything outside the engine, and what went on air."""
@@ -70,7 +108,8 @@ class World:
     notices: list[str] = field(default_factory=list)
     simulators: dict[str, Simulator] = field(default_factory=dict)
     receiver_host: str = "receiver"
-    _inbox_bells: list[Callable[[], None]] = field(default_factory=list)
+    life: Life = field(default_factory=Life)
+    runs: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.zero = trio.current_time()
@@ -101,11 +140,11 @@ class World:
         nursery.start_soon(simulator.run)
         return simulator
 
-    def register(self, name: str, *, password: str = "root", **settings: str) -> int:
+    def register(self, name: str, **settings: str) -> int:
         with transaction(self.conn):
             return add_gateway(
                 self.conn, self.env.wall_ms(), name=name, url=f"http://{name}", username="root",
-                secret=f"literal:{password}", token=self.env.nonce(8), settings=settings,
+                secret="root", token=self.env.nonce(8), settings=settings,
             )  # fmt: skip
 
     def run(self) -> Run:
@@ -113,25 +152,25 @@ class World:
 
         def connect(row: GatewayRow, settings: Settings) -> Device:
             return Device(
-                row.name, row.url, row.username, row.secret.removeprefix("literal:"),
-                timeout=settings.client_timeout, transport=self.board,
+                row.name, row.url, row.username, row.secret,
+                timeout=settings.client_timeout, transport=MortalTransport(self),
             )  # fmt: skip
 
         run = Run(
             env=self.env,
-            store=InlineStore(self.conn),
+            store=MortalStore(self),
             inbox=self.inbox_reader,
             optouts=self.optouts,
             connect=connect,
             push_url=lambda row: f"http://{self.receiver_host}/p/{row.token}",
             notice=self.notices.append,
         )
-        self._inbox_bells.append(lambda: run.inbox_bell.ring())
+        self.runs.append(run)
         return run
 
     def wake_engine(self) -> None:
-        for ring in self._inbox_bells[-1:]:
-            ring()
+        for run in self.runs[-1:]:
+            run.inbox_bell.ring()
 
     def write_list(self, numbers: list[str], name: str = "list.csv") -> Path:
         path = self.folder / name
@@ -153,6 +192,25 @@ class World:
             await intake(run, request, lambda _rows, _refused: None)
 
         return await run_engine(self.run(), job, control=control)
+
+    async def killed(self, after: float, what: Callable[[], Awaitable[Ended]]) -> bool:
+        """Kill the engine that `what` runs after so long, poisoned first, so that no `finally`
+        writes or sends anything; False if it had ended by then."""
+        life = self.life = Life()
+        ended = False
+
+        async def reaper(scope: trio.CancelScope) -> None:
+            await trio.sleep(after)
+            life.dead = True
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reaper, nursery.cancel_scope)
+            await what()
+            ended = True
+            nursery.cancel_scope.cancel()
+        self.life = Life()
+        return not ended
 
     async def resume(self, **kwargs: Any) -> Ended:
         return await run_engine(self.run(), resume_all, **kwargs)
@@ -200,9 +258,6 @@ def numbers() -> Callable[[int], list[str]]:
     return lambda count: [f"9990000{i:06d}" for i in range(count)]
 
 
-MakeWorld = Callable[..., Any]
-
-
 @pytest.fixture
 def make_world(tmp_path: Path) -> Callable[..., Any]:
     """`async with make_world(sim1={...}, sim2={...}) as world:` with running simulators."""
@@ -227,6 +282,3 @@ def make_world(tmp_path: Path) -> Callable[..., Any]:
         world.inbox_writer.close()
 
     return build
-
-
-__all__ = ["START", "Bell", "Campaign", "World", "resume_all", "Awaitable", "Iterator"]

@@ -35,12 +35,6 @@ NOW = 1_750_000_000_000
 BUDGET = 3
 
 
-def build(tid: int, port: int, numbers: Sequence[str], text: str | None) -> tuple[bytes, str]:
-    """A task object as the engine would build it."""
-    body = encode_task(Task(tid=tid, port=Port(port), to=tuple(numbers), sms=text or "hello"))
-    return body, task_digest(body)
-
-
 @dataclass
 class Bench:
     """The ledger's functions with the arguments a test does not care about filled in.
@@ -54,7 +48,13 @@ class Bench:
     epoch: int
     now: int = NOW
     folded: Folded = field(default_factory=Folded)
-    build: Callable[..., tuple[bytes, str]] = staticmethod(build)
+
+    @staticmethod
+    def build(tid: int, port: int, numbers: Sequence[str], text: str | None) -> tuple[bytes, str]:
+        """A task object as the engine would build it."""
+        task = Task(tid=tid, port=Port(port), to=tuple(numbers), sms=text or "hello")
+        body = encode_task(task)
+        return body, task_digest(body)
 
     def do(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with transaction(self.conn):
@@ -125,7 +125,7 @@ class Bench:
             only_place=only_place,
             now_ms=self.now,
         )
-        claimed: list[ClaimedTask] = self.do(claim_due, order, build)
+        claimed: list[ClaimedTask] = self.do(claim_due, order, self.build)
         return claimed
 
     def claim_one(self, campaign_id: int, **kwargs: Any) -> ClaimedTask:

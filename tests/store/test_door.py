@@ -230,14 +230,13 @@ async def test_writes_that_wait_together_share_one_commit(conn: sqlite3.Connecti
     def wait(conn: sqlite3.Connection) -> None:
         gate.wait(5)
 
-    async with ThreadStore(conn) as store:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.read, wait)
-            await trio.testing.wait_all_tasks_blocked()
-            for i in range(30):
-                nursery.start_soon(store.write, put, f"{i:02}")
-            await trio.testing.wait_all_tasks_blocked()
-            gate.set()
+    async with ThreadStore(conn) as store, trio.open_nursery() as nursery:
+        nursery.start_soon(store.read, wait)
+        await trio.testing.wait_all_tasks_blocked()
+        for i in range(30):
+            nursery.start_soon(store.write, put, f"{i:02}")
+        await trio.testing.wait_all_tasks_blocked()
+        gate.set()
     assert len(commits) == 1
     conn.set_trace_callback(None)
     assert len(keys(conn)) == 30
@@ -246,11 +245,10 @@ async def test_writes_that_wait_together_share_one_commit(conn: sqlite3.Connecti
 async def test_leaving_the_store_finishes_what_was_handed_in(
     conn: sqlite3.Connection, reader: sqlite3.Connection
 ) -> None:
-    async with trio.open_nursery() as nursery:
-        async with ThreadStore(conn) as store:
-            for i in range(5):
-                nursery.start_soon(store.write, put, str(i))
-            await trio.testing.wait_all_tasks_blocked()
+    async with trio.open_nursery() as nursery, ThreadStore(conn) as store:
+        for i in range(5):
+            nursery.start_soon(store.write, put, str(i))
+        await trio.testing.wait_all_tasks_blocked()
     assert keys(reader) == list("01234")
 
 

@@ -214,7 +214,9 @@ def test_two_attempts_reported_sent_are_a_duplicate_in_the_other_order_too(ledge
             lambda ledger, task: ledger.report(task, failed=[(1, *TRANSIENT)]), id="failed"
         ),
         pytest.param(lambda ledger, task: ledger.report(task, failed=[(1, *TIMEOUT)]), id="6"),
-        pytest.param(lambda ledger, task: ledger.do(release, task.id, ledger.now, "x"), id="unsent"),
+        pytest.param(
+            lambda ledger, task: ledger.do(release, task.id, ledger.now, "x"), id="unsent"
+        ),
         pytest.param(
             lambda ledger, task: ledger.do(
                 close_unknown, ledger.now, task.id, UnknownCause.SILENCE, "x"

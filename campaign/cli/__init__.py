@@ -1,0 +1,84 @@
+"""The command line: parse, call, print.
+
+Law: no logic. Data goes to stdout, talk and progress to stderr; every error of ours becomes one
+clear line and its exit code.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import click
+
+from campaign import __version__
+from campaign.cli.context import Context
+from campaign.cli.demo import demo
+from campaign.cli.doctor import doctor
+from campaign.cli.explain import explain
+from campaign.cli.gateway import gateway
+from campaign.cli.launch import launch, resume
+from campaign.cli.optout import optout
+from campaign.cli.plan import plan
+from campaign.cli.processes import listen, simulate
+from campaign.cli.report import report
+from campaign.cli.watching import cancel, continue_, pause, status
+from campaign.errors import CampaignError
+from campaign.service.site import Site
+
+_INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """Turns our errors into one line and an exit code, at the only edge that may do so."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CampaignError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(_INTERRUPTED)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CAMPAIGN"},
+    epilog="Begin with: campaign demo",
+)
+@click.version_option(__version__, prog_name="campaign")
+@click.option("--db", metavar="PATH", help="The ledger. Default: $CAMPAIGN_DB, else ./campaign.db.")
+@click.option("--optouts", metavar="FILE", help="The opt-out store. Default: one for all ledgers.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON where there is something to read."
+)
+@click.option("--quiet", "-q", is_flag=True, help="No talk, only data and errors.")
+@click.option("--verbose", "-v", is_flag=True, help="Log what happens, one event a line.")
+@click.pass_context
+def main(
+    ctx: click.Context,
+    db: str | None,
+    optouts: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Bulk SMS over GSM gateways: at most once, never lost, resumable after any crash."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
+    )
+    # they print URLs, and a device's URL holds its password
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    ctx.obj = Context(Site.at(db, optouts), as_json, quiet, verbose)
+
+
+for command in (
+    demo, launch, plan, resume, status, pause, continue_, cancel, report, gateway, simulate, listen,
+    optout, explain, doctor,
+):  # fmt: skip
+    main.add_command(command)

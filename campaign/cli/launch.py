@@ -1,0 +1,260 @@
+"""launch and resume."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import trio
+
+from campaign.cli.context import Context, at_a_terminal, host_port, json_option, pass_context
+from campaign.cli.options import campaign_options, launch_options, read_message
+from campaign.cli.screen import open_screen
+from campaign.engine.intake import LaunchRequest
+from campaign.errors import UsageError
+from campaign.planner.thresholds import Threshold
+from campaign.service.defaults import settle_window
+from campaign.service.ledger import read
+from campaign.service.program import Result, Simulation
+from campaign.service.program import launch as launch_campaign
+from campaign.service.program import resume as resume_campaigns
+from campaign.service.site import Site
+from campaign.store.campaigns import get_campaign
+
+_SIMULATED_PORTS = 8
+
+
+@click.command()
+@click.argument("list_path", metavar="LIST")
+@launch_options
+@click.option("--name", help="Name of the campaign. Default: the list's, with the time.")
+@click.option("--listen", metavar="HOST:PORT", callback=host_port, help="Where reports arrive.")
+@click.option("--public-url", metavar="URL", help="The address devices are told to report to.")
+@click.option(
+    "--simulate", type=click.IntRange(1, 32), metavar="N", help="With N simulated gateways."
+)
+@click.option(
+    "--simulate-set",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the simulated gateways, as sms-seconds=0.02; see simulate --help.",
+)
+@click.option("--again", is_flag=True, help="Send the same list and message once more.")
+@click.option("--strict", is_flag=True, help="Refused rows end the launch (exit 7).")
+@click.option("--no-attach", is_flag=True, help="Exit 6 if an engine runs on this ledger already.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending through real gateways.")
+@click.option(
+    "--fail-if", "fail_if", multiple=True, metavar="EXPR", help="Exit 3 if true, as 'failed>5%'."
+)
+@json_option
+@pass_context
+def launch(
+    context: Context,
+    /,
+    list_path: str,
+    message: str,
+    name: str | None,
+    listen: tuple[str, int] | None,
+    public_url: str | None,
+    simulate: int | None,
+    simulate_set: tuple[str, ...],
+    again: bool,
+    strict: bool,
+    no_attach: bool,
+    yes: bool,
+    fail_if: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Import LIST, plan and send, and follow it to the end.
+
+    LIST is CSV, TSV, TXT or XLSX in any common encoding, or - for standard input. Killed or
+    interrupted at any moment, `campaign resume` goes on without sending anybody twice.
+
+    \b
+    Example:
+      campaign launch sample_lists/personalised.csv --message "Hello {name|friend}" --simulate 2
+    """
+    thresholds = [Threshold.parse(text) for text in fail_if]
+    settled = settle_window(
+        context.site, campaign_options(**options), simulated=simulate is not None
+    )
+    if settled.off_loopback and not yes:
+        _ask(context, settled.off_loopback)
+    path, list_name, rejects = _list(list_path)
+    request = LaunchRequest(
+        name=name or _default_name(context, list_name),
+        path=str(path),
+        list_name=list_name,
+        message=read_message(message),
+        rejects=rejects,
+        options=settled.options,
+        strict=strict,
+        again=again,
+    )
+    _check_name(request.name)
+    simulation = (
+        Simulation(
+            simulate,
+            ("--ports", str(_SIMULATED_PORTS), *(w for kv in simulate_set for w in ("--set", kv))),
+        )
+        if simulate
+        else None
+    )
+    with open_screen(context.site.env, quiet=context.quiet) as screen:
+        result = trio.run(
+            functools.partial(
+                launch_campaign,
+                context.site,
+                request,
+                screen,
+                listen=listen,
+                public_url=public_url,
+                simulation=simulation,
+                attach=not no_attach,
+            )
+        )
+    finish(context, result, thresholds, rejects=Path(rejects))
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--listen", metavar="HOST:PORT", callback=host_port, help="Where reports arrive.")
+@click.option("--public-url", metavar="URL", help="The address devices are told to report to.")
+@click.option("--no-attach", is_flag=True, help="Exit 6 if an engine runs on this ledger already.")
+@json_option
+@pass_context
+def resume(
+    context: Context,
+    name: str | None,
+    listen: tuple[str, int] | None,
+    public_url: str | None,
+    no_attach: bool,
+) -> None:
+    """Recover the ledger and go on with one or all interrupted campaigns.
+
+    What was in flight is asked about first; nothing is sent on a guess.
+
+    \b
+    Example:
+      campaign resume
+    """
+    if name is not None:
+        read(context.site, get_campaign, name)
+    elif not context.site.paths.db.exists():
+        raise UsageError(f"there is no ledger at {context.site.paths.db}: name it with --db")
+    with open_screen(context.site.env, quiet=context.quiet) as screen:
+        result = trio.run(
+            functools.partial(
+                resume_campaigns,
+                context.site,
+                name,
+                screen,
+                listen=listen,
+                public_url=public_url,
+                attach=not no_attach,
+            )
+        )
+    finish(context, result, [])
+
+
+def finish(
+    context: Context, result: Result, thresholds: list[Threshold], rejects: Path | None = None
+) -> None:
+    """Print how it ended and exit as the contract says."""
+    if context.json:
+        context.print_json(
+            result.campaigns[0] if len(result.campaigns) == 1 else {"campaigns": result.campaigns}
+        )
+    else:
+        for campaign in result.campaigns:
+            for line in _summary(campaign):
+                click.echo(line)
+            if campaign["refused"] and rejects is not None:
+                click.echo(f"  {campaign['refused']} rows refused, see {rejects}")
+    if result.interrupted:
+        names = [c["name"] for c in result.campaigns if c["state"] not in ("finished", "cancelled")]
+        if names:
+            context.say(
+                f"interrupted, nothing is lost; go on with: {resume_command(context, names)}"
+            )
+        sys.exit(130)
+    if result.waiting:
+        for name, why in result.waiting.items():
+            context.say(f"Error: {name} waits: {why}")
+        sys.exit(5 if result.credentials else 1)
+    broken = [
+        threshold for threshold in thresholds for c in result.campaigns if threshold.broken_by(c)
+    ]
+    for threshold in broken:
+        context.say(f"threshold broken: {threshold.text}")
+    if broken:
+        sys.exit(3)
+
+
+def resume_command(context: Context, names: list[str]) -> str:
+    """What to type to go on."""
+    site, usual = context.site, Site.at()
+    words = ["campaign"]
+    words += ["--db", str(site.paths.db)] if site.paths != usual.paths else []
+    words += ["--optouts", str(site.optouts)] if site.optouts != usual.optouts else []
+    return shlex.join([*words, "resume", *(names if len(names) == 1 else [])])
+
+
+def _summary(campaign: dict[str, Any]) -> list[str]:
+    counts = {state: n for state, n in campaign["counts"].items() if n}
+    states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no recipients"
+    lines = [
+        (
+            f"campaign {campaign['name']} {campaign['state']} after {campaign['seconds']:g} s: "
+            f"{campaign['recipients']} recipients: {states}"
+        )
+    ]
+    happened = {kind: n for kind, n in campaign["incidents"].items() if n}
+    if happened:
+        lines.append("  incidents: " + ", ".join(f"{n} {kind}" for kind, n in happened.items()))
+    lines.append(f"  report: campaign report {campaign['name']}")
+    return lines
+
+
+def _ask(context: Context, gateways: list[str]) -> None:
+    question = f"Send real SMS through {', '.join(gateways)}?"
+    if not at_a_terminal():
+        raise UsageError(f"{question} Without a terminal, say so with --yes")
+    if not click.confirm(question, err=True):
+        _end(context)
+
+
+def _end(context: Context) -> NoReturn:
+    context.say("nothing was sent")
+    sys.exit(1)
+
+
+def _list(list_path: str) -> tuple[Path, str, str]:
+    """(where to read it, its name, where refused rows go)."""
+    if list_path != "-":
+        path = Path(list_path).absolute()
+        return path, path.name, str(path.with_name(path.name + ".rejects.csv"))
+    # a pipe is read once, but a list is looked at twice; the file lives as long as this process
+    spool = tempfile.NamedTemporaryFile(prefix="campaign-stdin-", suffix=".list")  # noqa: SIM115 - as said
+    click.get_current_context().call_on_close(spool.close)
+    stdin = sys.stdin.buffer
+    while chunk := stdin.read(1 << 20):
+        spool.write(chunk)
+    spool.flush()
+    return Path(spool.name), "stdin", str(Path.cwd() / "stdin.rejects.csv")
+
+
+def _default_name(context: Context, list_name: str) -> str:
+    stem = re.sub(r"[^\w.-]+", "-", Path(list_name).stem).strip("-") or "campaign"
+    return f"{stem}-{context.site.env.wall():%Y%m%d-%H%M%S}"
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[\w][\w.-]{0,79}", name):
+        raise UsageError(f"{name!r} is not a name: letters, digits, . _ and - (at most 80)")

@@ -1,0 +1,90 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from campaign.errors import UsageError
+from campaign.planner.options import CampaignOptions
+from campaign.planner.settings import parse_pairs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LAUNCH_OPTIONS = (
+    click.option(
+        "--message",
+        required=True,
+        metavar="TEXT|@FILE",
+        help="The text, or @FILE with it. {name} takes a column, {name|friend} has a default.",
+    ),
+    click.option(
+        "--gateway", "gateways", multiple=True, metavar="G", help="Only this gateway; repeatable."
+    ),
+    click.option("--ports", default="all", show_default=True, help="Only these ports, as 1-8,12."),
+    click.option("--rate", help="For the whole campaign, as 20/s or 600/min; evenly spaced."),
+    click.option("--per-port", help="For each port, as 6/min."),
+    click.option("--interval", help="Random gap between two messages of a port, as 3s-6s."),
+    click.option(
+        "--window",
+        metavar="08:00-21:00|any",
+        help="Send only then. Default: 08:00-21:00 off loopback, any on it.",
+    ),
+    click.option("--days", help="Days of the window, as mon-sat or mon,wed."),
+    click.option(
+        "--timezone", help="Zone of the window, as Asia/Shanghai. Default: this machine's."
+    ),
+    click.option(
+        "--retries",
+        type=click.IntRange(0, 20),
+        default=2,
+        show_default=True,
+        help="More tries after a proved failure.",
+    ),
+    click.option(
+        "--receipts/--no-receipts",
+        default=True,
+        show_default=True,
+        help="Ask for delivery receipts.",
+    ),
+    click.option("--region", metavar="CN", help="Country of numbers written without its code."),
+    click.option("--phone-column", metavar="C", help="Header or position of the phone column."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A time or limit for this campaign, as report-horizon=20s; see gateway show.",
+    ),
+)
+
+
+def launch_options(command: F) -> F:
+    """The options that describe a campaign."""
+    for option in reversed(_LAUNCH_OPTIONS):
+        command = option(command)
+    return command
+
+
+def campaign_options(
+    *, settings: tuple[str, ...] = (), gateways: tuple[str, ...] = (), **options: Any
+) -> CampaignOptions:
+    """What `launch_options` parsed, as one checked value (without the message)."""
+    options.pop("message", None)
+    chosen = CampaignOptions(gateways=gateways, settings=parse_pairs(settings), **options)
+    chosen.check()
+    return chosen
+
+
+def read_message(text: str) -> str:
+    """The message itself, or the content of @FILE."""
+    if not text.startswith("@"):
+        return text
+    path = Path(text[1:])
+    try:
+        return path.read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the message file {path} cannot be read: {error}") from error

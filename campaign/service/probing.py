@@ -1,0 +1,231 @@
+"""Probing a device (`gateway test`): does the device answer, and does it reach our receiver.
+
+The first is asked of the device directly and stores nothing; success lifts an alarm, which is what
+an alarm waits for. The second cannot be asked without changing something: a device knows one
+address for its status and does not tell which (spec §4.1.2), so an earlier one is replaced by ours
+and, after the test, by none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import trio
+
+from campaign.errors import CredentialsRefused, GatewayError, InDoubt, NotSent, RemoteProtocolError
+from campaign.gateway.client import Device
+from campaign.planner.settings import Settings, with_overrides
+from campaign.protocol.codes import USABLE_PORT_CODES, port_meaning
+from campaign.protocol.messages import DevStatus, PortState
+from campaign.service.addresses import check_addresses
+from campaign.service.gateways import registered
+from campaign.service.ledger import change
+from campaign.service.locks import FileLock
+from campaign.service.processes import ensure_receiver
+from campaign.service.secrets import find_password
+from campaign.service.site import Site
+from campaign.store.gateways import GatewayRow
+from campaign.store.inbox import InboxReader
+
+PUSH_SECONDS = 15.0
+_LOOK_SECONDS = 0.05
+_PERIOD = 60
+
+
+@dataclass(frozen=True)
+class DeviceCheck:
+    """A device that answered. `lifted` is the alarm that stopped it until now."""
+
+    name: str
+    url: str
+    status: DevStatus
+    boot_id: str
+    lifted: str | None
+
+    @property
+    def usable(self) -> int:
+        return sum(is_usable(port) for port in self.status.ports)
+
+
+@dataclass(frozen=True)
+class PushCheck:
+    """Whether the device's push came in; `address` is what it was told, without the token.
+
+    `left`: the device did not answer when its pushes were to be ended, so they may go on.
+    """
+
+    address: str
+    arrived: bool
+    seconds: float
+    left: bool
+
+
+def is_usable(port: PortState) -> bool:
+    """Whether this port could send an SMS now."""
+    return port.code in USABLE_PORT_CODES
+
+
+def state_words(port: PortState) -> str:
+    """A port's state as the device tells it: code and meaning, else its own words."""
+    return (
+        port.text or "not told" if port.code is None else f"{port.code} {port_meaning(port.code)}"
+    )
+
+
+def check_json(device: DeviceCheck, push: PushCheck | None) -> dict[str, Any]:
+    """What `gateway test --json` prints."""
+    status = device.status
+    return {
+        "name": device.name,
+        "url": device.url,
+        "version": status.ver,
+        "mac": status.mac,
+        "ip": status.ip,
+        "boot_id": device.boot_id,
+        "usable_ports": device.usable,
+        "alarm_lifted": device.lifted,
+        "ports": [
+            {
+                "port": str(port.port),
+                "code": port.code,
+                "status": state_words(port),
+                "usable": is_usable(port),
+                "operator": port.operator,
+                "number": port.number,
+                "iccid": port.iccid,
+                "balance": port.balance,
+                "signal": port.signal,
+            }
+            for port in status.ports
+        ],
+        "push": None
+        if push is None
+        else {
+            "address": push.address,
+            "arrived": push.arrived,
+            "seconds": round(push.seconds, 2),
+        },
+    }
+
+
+async def check_device(site: Site, name: str) -> DeviceCheck:
+    """Ask the device for its status and its run. Raises `GatewayError` with what to do about it."""
+    row = registered(site, name)
+    async with _device(site, row) as device, _advising(row):
+        status = await device.status()
+        boot = await device.boot_id()
+    lifted = None
+    if row.stopped is not None:
+        lifted = (await change(site, "gateway-lift", {"name": name}))["lifted"]
+    return DeviceCheck(name, row.url, status, boot.page.ssrc, lifted)
+
+
+async def check_push(
+    site: Site,
+    name: str,
+    *,
+    listen: tuple[str, int] | None = None,
+    public_url: str | None = None,
+    seconds: float = PUSH_SECONDS,
+) -> PushCheck:
+    """Have the device push its status to our receiver, and wait for it.
+
+    Raises `UsageError` for an address it cannot reach, `GatewayError` if it does not answer.
+    """
+    row = registered(site, name)
+    check_addresses(site, [row], listen, public_url)
+    # While somebody holds the engine's lock, a receiver that was started for us does not end.
+    lock = FileLock(site.paths.lock)
+    lock.acquire()
+    try:
+        receiver = await ensure_receiver(site.paths, listen, public_url)
+        with closing(InboxReader.open(site.paths.inbox)) as inbox:
+            began, seen = site.env.monotonic(), inbox.last_id()
+            async with _device(site, row) as device, _advising(row):
+                await device.subscribe(f"{receiver.base_url}/p/{row.token}", _PERIOD)
+                try:
+                    arrived = await _arrival(inbox, row.id, seen, seconds)
+                    took = site.env.monotonic() - began
+                finally:
+                    with trio.CancelScope(shield=True):
+                        left = not await _unsubscribed(device)
+            return PushCheck(receiver.base_url, arrived, took, left)
+    finally:
+        lock.release()
+
+
+async def _unsubscribed(device: Device) -> bool:
+    try:
+        await device.unsubscribe()
+    except (GatewayError, RemoteProtocolError):
+        return False  # the test has its result; that pushes may go on is part of it
+    return True
+
+
+async def _arrival(inbox: InboxReader, gateway_id: int, seen: int, seconds: float) -> bool:
+    with trio.move_on_after(seconds):
+        while True:  # another process commits it
+            rows = inbox.rows_after(seen, 100)
+            if any(row.gateway_id == gateway_id for row in rows):
+                return True
+            if rows:
+                seen = rows[-1].id
+                continue
+            await trio.sleep(_LOOK_SECONDS)
+    return False
+
+
+@asynccontextmanager
+async def _device(site: Site, row: GatewayRow) -> AsyncIterator[Device]:
+    settings = with_overrides(Settings(), dict(row.settings))
+    device = Device(
+        row.name,
+        row.url,
+        row.username,
+        find_password(site.paths.secrets, row.name, row.secret),
+        timeout=settings.client_timeout,
+        ca_file=row.ca_file,
+    )
+    try:
+        yield device
+    finally:
+        with trio.CancelScope(shield=True):
+            await device.aclose()
+
+
+@asynccontextmanager
+async def _advising(row: GatewayRow) -> AsyncIterator[None]:
+    """Every way not to reach a device as a `GatewayError` (exit code 5) that says what to do."""
+    try:
+        yield
+    except CredentialsRefused as error:
+        raise CredentialsRefused(
+            row.name,
+            f"it refuses the user {row.username!r} or the password ({error.message}): campaign"
+            f" gateway set {row.name} username=… --password-stdin",
+        ) from error
+    except NotSent as error:
+        secure = ", and is its certificate valid (--ca-file)" * (
+            urlsplit(row.url).scheme == "https"
+        )
+        raise NotSent(
+            row.name,
+            f"cannot be reached at {row.url} ({error.message}): is it on, is the address right"
+            f"{secure}? campaign gateway set {row.name} url=…",
+        ) from error
+    except InDoubt as error:
+        raise InDoubt(
+            row.name,
+            f"does not answer as a gateway at {row.url} ({error.message}): is the address right,"
+            " is its HTTP interface switched on?",
+        ) from error
+    except RemoteProtocolError as error:
+        raise GatewayError(
+            row.name,
+            f"what answers at {row.url} does not speak this protocol ({error}): is the address"
+            " right, is its HTTP interface switched on?",
+        ) from error

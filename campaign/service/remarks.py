@@ -1,0 +1,80 @@
+"""What an operator should know of a planned campaign, one line each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from campaign.planner.advice import (
+    costly_characters,
+    just_over,
+    lookalike_fields,
+    name_characters,
+)
+from campaign.planner.windows import Window
+from campaign.protocol.text import Encoding, encoding_of
+from campaign.store.draft import DraftFigures
+
+
+@dataclass
+class Texts:
+    """What the rendered texts show, gathered in constant memory."""
+
+    encodings: Counter[Encoding] = field(default_factory=Counter)
+    costly: Counter[str] = field(default_factory=Counter)
+    costly_texts: int = 0
+    costly_parts: int = 0
+    just_over: int = 0
+
+    def add(self, text: str, count: int = 1) -> None:
+        self.encodings[encoding_of(text)] += count
+        self.just_over += count if just_over(text) else 0
+        costly = costly_characters(text)
+        if costly is not None:
+            self.costly.update(dict.fromkeys(costly.characters, count))
+            self.costly_texts += count
+            self.costly_parts += count * (costly.parts - costly.parts_without)
+
+
+def list_warnings(figures: DraftFigures, refused_by: Mapping[str, int]) -> Iterator[str]:
+    """Refused rows and opt-outs."""
+    if refused_by:
+        yield f"{sum(refused_by.values())} rows are refused: {tally(refused_by)}"
+    if "missing_value" in refused_by:
+        yield "give placeholders a default, as {name|friend}, to keep rows without a value"
+    if figures.opted_out:
+        yield f"{figures.opted_out} of the recipients have opted out and will be skipped"
+
+
+def tally(refused_by: Mapping[str, int]) -> str:
+    """Refused rows by code, in words."""
+    return ", ".join(f"{count} {code}" for code, count in refused_by.items())
+
+
+def text_warnings(
+    message: str, columns: Iterable[str], texts: Texts, recipients: int
+) -> Iterator[str]:
+    """Placeholders of other programs, costly characters, texts just over a part."""
+    for name in lookalike_fields(message, columns):
+        yield f"{name} is sent as it stands: a column is written {{{name.strip('[]%<>')}}}"
+    if texts.costly_texts:
+        which = (
+            "the text needs"
+            if texts.costly_texts == recipients
+            else (f"{texts.costly_texts} texts need")
+        )
+        saved = f"; that costs {texts.costly_parts} more SMS" if texts.costly_parts else ""
+        named = name_characters(char for char, _ in texts.costly.most_common(5))
+        yield f"{which} UCS-2 (70 characters to an SMS, not 160) because of {named}{saved}"
+    if texts.just_over:
+        which = "the text is" if texts.just_over == recipients else f"{texts.just_over} texts are"
+        yield f"{which} up to 3 characters too long for one SMS less"
+
+
+def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
+    """A window that is closed, and when it opens."""
+    if window is not None and not window.is_open(now):
+        opens = window.next_open(now).astimezone(window.zone)
+        yield f"the sending window ({window.text}) is closed now, it opens {opens:%Y-%m-%d %H:%M}"

@@ -1,0 +1,43 @@
+"""Whether a ledger and the opt-out store beside it are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+from campaign.store.schema import ledger_migrations
+
+OLDEST_SQLITE = (3, 37, 0)
+"""STRICT tables."""
+
+SQLITE_VERSION = sqlite3.sqlite_version
+
+
+def is_sqlite_new_enough() -> bool:
+    return sqlite3.sqlite_version_info >= OLDEST_SQLITE
+
+
+def faults(conn: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong in the files of this connection; nothing when they are whole."""
+    found = [
+        str(row[0])
+        for (name,) in conn.execute("SELECT name FROM pragma_database_list ORDER BY seq").fetchall()
+        if name != "temp"
+        for row in conn.execute(f"PRAGMA {name}.quick_check(10)")
+    ]
+    return [fault for fault in found if fault != "ok"]
+
+
+def missing_migrations(conn: sqlite3.Connection) -> list[str]:
+    """Changes of the schema that the next engine will make first."""
+    applied: set[str] = set()
+    with contextlib.suppress(sqlite3.OperationalError):  # an empty file: no table is there yet
+        applied = {
+            row["name"]
+            for row in conn.execute(
+                "SELECT name FROM _sqlite_migrations WHERE migration_set = ?",
+                (ledger_migrations.name,),
+            )
+        }
+    known = [migration.name for migration in ledger_migrations._migrations]
+    return [name for name in known if name not in applied]

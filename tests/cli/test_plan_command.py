@@ -1,0 +1,238 @@
+"""plan: what a launch would come to, without anything being sent, kept or touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from campaign.cli import main
+from campaign.env import Env
+from campaign.planner.options import CampaignOptions
+from campaign.protocol.messages import PortState
+from campaign.protocol.ports import Port
+from campaign.service.planning import PlanRequest, plan
+from campaign.service.site import Site
+from campaign.store.door import transaction
+from campaign.store.gateways import add_gateway, store_ports
+from campaign.store.opening import open_ledger
+from campaign.store.optouts import OptOut, add_optouts
+
+Run = Callable[..., Result]
+
+NUMBERS = [f"9990000{i:04d}" for i in range(100)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A place with no ledger, its clock on a Monday at 10:00 UTC."""
+    found = Site.at(str(tmp_path / "c.db"), str(tmp_path / "o.db"))
+    env = Env(wall=lambda: datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
+    return Site(found.paths, found.optouts, env)
+
+
+@pytest.fixture
+def run(site: Site) -> Run:
+    """`run(path, "--message", …)` calls campaign plan."""
+
+    def call(*words: str, stdin: str | None = None) -> Result:
+        where = ["--db", str(site.paths.db), "--optouts", str(site.optouts)]
+        return CliRunner().invoke(main, [*where, "plan", *words], input=stdin)
+
+    return call
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """A hundred recipients, the last ten without a name."""
+    path = tmp_path / "people.csv"
+    rows = [f"+{n},{'Ann' if i < 90 else ''}" for i, n in enumerate(NUMBERS)]
+    path.write_text("\n".join(["phone,name", *rows, ""]))
+    return path
+
+
+def register(site: Site, name: str, codes: list[int], **settings: str) -> None:
+    conn = open_ledger(site.paths.db, site.optouts)
+    with transaction(conn):
+        number = add_gateway(
+            conn, 1, name=name, url="http://127.0.0.1:9", username="root", secret="env:PATH",
+            token=name * 8, settings=settings,
+        )  # fmt: skip
+        states = [PortState(port=Port(i), code=code) for i, code in enumerate(codes, 1)]
+        store_ports(conn, 1, number, states)
+    conn.close()
+
+
+def planned(run: Run, *words: str, stdin: str | None = None) -> dict[str, Any]:
+    result = run(*words, "--json", stdin=stdin)
+    assert result.exit_code == 0, result.stderr
+    shown: dict[str, Any] = json.loads(result.stdout)
+    return shown
+
+
+def test_without_a_gateway_eight_ports_are_assumed_and_said(run: Run, people: Path) -> None:
+    shown = planned(run, str(people), "--message", "Hello")
+    assert (shown["recipients"], shown["refused"], shown["segments"]) == (100, 0, 100)
+    assert (shown["encoding"], shown["cost"]) == ("gsm7", None)
+    assert shown["tasks"] == 8
+    assert [port["recipients"] for port in shown["per_port"]] == [13, 13, 13, 13, 12, 12, 12, 12]
+    assert "no gateway is registered: one with 8 ports is assumed" in shown["warnings"]
+
+
+def test_nothing_is_kept(run: Run, people: Path, tmp_path: Path) -> None:
+    planned(run, str(people), "--message", "Hello")
+    assert [path.name for path in tmp_path.iterdir()] == ["people.csv"]
+
+
+def test_the_contract_s_keys_come_first(run: Run, people: Path) -> None:
+    shown = planned(run, str(people), "--message", "Hello")
+    assert set(shown) >= {
+        "recipients", "refused", "segments", "encoding", "tasks", "finish", "cost", "per_port",
+        "warnings",
+    }  # fmt: skip
+    assert list(shown["finish"]) == ["earliest", "expected", "latest"]
+    assert all(moment.endswith("Z") for moment in shown["finish"].values())
+
+
+def test_people_read_figures_on_stdout_and_notes_on_stderr(run: Run, people: Path) -> None:
+    result = run(str(people), "--message", "It’s time")
+    assert result.exit_code == 0
+    assert "recipients" in result.stdout
+    assert "could be '" in result.stderr
+
+
+def test_known_ports_that_can_send_are_used(run: Run, site: Site, people: Path) -> None:
+    register(site, "office", [3, 3, 0, 15, 6])
+    shown = planned(run, str(people), "--message", "Hello")
+    assert [port["port"] for port in shown["per_port"]] == ["1", "2", "4"]
+    assert all(port["known"] and port["gateway"] == "office" for port in shown["per_port"])
+    assert any("2 of 5 ports of office could not send" in line for line in shown["warnings"])
+
+
+def test_the_ports_asked_for_are_used(run: Run, site: Site, people: Path) -> None:
+    register(site, "office", [3, 3, 3, 3])
+    shown = planned(run, str(people), "--message", "Hello", "--ports", "2-3")
+    assert [port["port"] for port in shown["per_port"]] == ["2", "3"]
+
+
+def test_without_a_usable_port_there_is_no_finish(run: Run, site: Site, people: Path) -> None:
+    register(site, "office", [0, 0])
+    shown = planned(run, str(people), "--message", "Hello")
+    assert shown["finish"] == {"earliest": None, "expected": None, "latest": None}
+    assert "no chosen port of office" in shown["warnings"][-1]
+
+
+def test_an_unknown_gateway_is_a_usage_error(run: Run, site: Site, people: Path) -> None:
+    register(site, "office", [3])
+    result = run(str(people), "--message", "Hello", "--gateway", "nowhere")
+    assert result.exit_code == 2
+    assert "office" in result.stderr
+
+
+def test_different_texts_are_different_tasks(run: Run, people: Path) -> None:
+    shown = planned(run, str(people), "--message", "Hello {name|friend}")
+    assert shown["tasks"] == 8 + 8  # 90 of one text and 10 of another, over 8 ports
+
+
+def test_a_rate_makes_every_message_a_task(run: Run, people: Path) -> None:
+    assert planned(run, str(people), "--message", "Hello", "--rate", "1/s")["tasks"] == 100
+
+
+def test_rows_without_a_value_are_refused_and_the_way_out_is_named(
+    run: Run, people: Path, tmp_path: Path
+) -> None:
+    rejects = tmp_path / "bad.csv"
+    shown = planned(run, str(people), "--message", "Hi {name}", "--rejects", str(rejects))
+    assert (shown["recipients"], shown["refused"]) == (90, 10)
+    assert shown["refused_by"] == {"missing_value": 10}
+    assert any("{name|friend}" in line for line in shown["warnings"])
+    assert len(rejects.read_text(encoding="utf-8-sig").splitlines()) == 11
+
+
+def test_a_number_counts_once(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "twice.csv"
+    path.write_text(f"phone\n+{NUMBERS[0]}\n+{NUMBERS[0]}\n+{NUMBERS[1]}\nx\n")
+    shown = planned(run, str(path), "--message", "Hello")
+    assert (shown["recipients"], shown["refused"]) == (2, 2)
+    assert shown["refused_by"] == {"duplicate": 1, "no_number": 1}
+
+
+def test_who_has_opted_out_is_not_paid_for(run: Run, site: Site, people: Path) -> None:
+    add_optouts(site.optouts, [OptOut(number, 1, "operator") for number in NUMBERS[:30]])
+    shown = planned(run, str(people), "--message", "Hello", "--cost-per-segment", "0.05")
+    assert (shown["recipients"], shown["opted_out"], shown["segments"]) == (100, 30, 70)
+    assert shown["cost"] == 3.5
+    assert "30 of the recipients have opted out and will be skipped" in shown["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("message", "encoding", "segments", "warning"),
+    [
+        pytest.param("x" * 161, "gsm7", 200, "up to 3 characters too long", id="just over"),
+        pytest.param("It’s " + "x" * 90, "ucs2", 200, "’ (could be ')", id="a costly quote"),
+        pytest.param("Hi [name]", "gsm7", 100, "[name] is sent as it stands", id="lookalike"),
+        pytest.param("您好", "ucs2", 100, None, id="what cannot be said otherwise"),
+        pytest.param("a {{b}} " + "x" * 154, "gsm7", 200, "too long", id="braces count once"),
+    ],
+)
+def test_the_text_is_looked_at(
+    run: Run, people: Path, message: str, encoding: str, segments: int, warning: str | None
+) -> None:
+    shown = planned(run, str(people), "--message", message)
+    assert (shown["encoding"], shown["segments"]) == (encoding, segments)
+    about_text = [line for line in shown["warnings"] if "gateway" not in line]
+    assert bool(about_text) is bool(warning)
+    assert any((warning or "") in line for line in shown["warnings"])
+
+
+def test_both_alphabets_are_mixed(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text(f"phone,name\n+{NUMBERS[0]},Ann\n+{NUMBERS[1]},安\n")
+    shown = planned(run, str(path), "--message", "Hi {name}")
+    assert shown["encoding"] == "mixed"
+    assert shown["encodings"] == {"gsm7": 1, "ucs2": 1}
+
+
+def test_a_list_comes_from_standard_input(run: Run) -> None:
+    shown = planned(run, "-", "--message", "Hi", stdin=f"phone\n+{NUMBERS[0]}\n")
+    assert shown["recipients"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        pytest.param(["nowhere.csv", "--message", "Hi"], 1, id="no such list"),
+        pytest.param(["LIST", "--message", "Hi {town}"], 2, id="no such column"),
+        pytest.param(["LIST", "--message", "x" * 301], 2, id="longer than the device takes"),
+        pytest.param(["LIST", "--message", "Hi", "--rate", "fast"], 2, id="no rate"),
+        pytest.param(["LIST"], 2, id="no message"),
+        pytest.param(["EMPTY", "--message", "Hi"], 4, id="no valid row"),
+    ],
+)
+def test_what_cannot_be_planned_is_told(
+    run: Run, people: Path, tmp_path: Path, words: list[str], code: int
+) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("phone\n12\n")
+    named = {"LIST": str(people), "EMPTY": str(empty)}
+    result = run(*(named.get(word, word) for word in words))
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr
+
+
+def test_a_gateway_s_own_limit_on_length_counts(run: Run, site: Site, people: Path) -> None:
+    register(site, "office", [3], **{"max-chars": "20"})
+    assert run(str(people), "--message", "x" * 21).exit_code == 2
+
+
+def test_a_closed_window_is_waited_for_and_said(site: Site, people: Path) -> None:
+    options = CampaignOptions(window="18:00-21:00", timezone="UTC")
+    made = plan(site, PlanRequest(people, "people.csv", "Hello", options))
+    # 13 messages on the fullest port, six seconds each, from the window's opening
+    assert made.finish.expected == datetime(2026, 3, 2, 18, 1, 18, tzinfo=UTC)
+    assert any("closed now, it opens 2026-03-02 18:00" in line for line in made.warnings)

@@ -1,0 +1,86 @@
+"""Killed at any moment, resumed: nobody twice, nobody lost."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from campaign.errors import StaleEpoch
+from campaign.store.door import transaction
+from campaign.store.journal import begin_epoch
+
+Numbers = Callable[[int], list[str]]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_killed_campaign_resumes_and_everybody_gets_it_exactly_once(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, seed: int
+) -> None:
+    rng = random.Random(seed)
+    async with make_world(seed=seed, sim1={"ports": 3}, sim2={"ports": 3}) as world:
+        killed = await world.killed(rng.uniform(0, 30), lambda: world.launch(numbers(60)))
+        while killed and world.sql("SELECT 1 FROM campaigns"):
+            killed = await world.killed(rng.uniform(0, 60), world.resume)
+        if not world.sql("SELECT 1 FROM campaigns WHERE state <> 'importing'"):
+            assert not world.attempts
+            return
+        assert world.on_air() == Counter(numbers(60))
+        assert world.states() == {"delivered": 60}
+        world.check()
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_killed_campaign_on_hostile_gateways_sends_nobody_twice(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, seed: int
+) -> None:
+    rng = random.Random(seed)
+    hostile = {"ports": 3, "profile": "hostile"}
+    settings = {"task-size": str(rng.choice((1, 5, 20)))}
+    async with make_world(
+        seed, settings, sim1=hostile, sim2={**hostile, "seed": seed + 99}
+    ) as world:
+        killed = await world.killed(rng.uniform(5, 40), lambda: world.launch(numbers(60)))
+        while killed:
+            killed = await world.killed(rng.uniform(5, 200), world.resume)
+        world.check()
+        assert world.sql("SELECT state FROM campaigns") == [("finished",)]
+
+
+async def test_an_import_that_was_killed_is_dropped_and_told(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        assert await world.killed(0.0, lambda: world.launch(numbers(5000)))
+        world.conn.execute("UPDATE campaigns SET state = 'importing'")
+        if not world.sql("SELECT 1 FROM campaigns"):
+            world.conn.execute(
+                "INSERT INTO campaigns (name, state, list_name, message, options, created_ms)"
+                " VALUES ('c', 'importing', 'l', 'm', '{}', 1)"
+            )
+        await world.resume()
+        assert world.sql("SELECT * FROM campaigns") == []
+        assert "import of c was interrupted" in world.notices[0]
+
+
+async def test_a_stale_engine_writes_nothing_more(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+
+        async def take_over() -> None:
+            await trio.sleep(3)
+            with transaction(world.conn):
+                begin_epoch(world.conn)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take_over)
+            with pytest.raises(StaleEpoch):
+                await world.launch(numbers(50))
+        before = len(world.attempts)
+        await trio.lowlevel.checkpoint()
+        assert world.sql("SELECT count(*) FROM tasks")[0][0] <= before + 1

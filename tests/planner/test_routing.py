@@ -1,0 +1,125 @@
+"""Routing: what each port may be given now, and why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaign.planner.routing import PortFacts, Turn, plan_turn
+from campaign.planner.split import Grant
+
+NOW = 100.0
+
+
+def port(number: int = 1, **facts: Any) -> PortFacts:
+    defaults: dict[str, Any] = {"usable": True, "outstanding": 0, "window": 10}
+    return PortFacts(number, **{**defaults, **facts})
+
+
+def turn(*ports: PortFacts, **changes: Any) -> Turn:
+    defaults: dict[str, Any] = {
+        "share": 100, "budget": None, "single": False, "slow_start": False,
+    }  # fmt: skip
+    return plan_turn(7, ports, NOW, **{**defaults, **changes})
+
+
+def test_a_port_gets_the_free_part_of_its_window_under_its_own_place() -> None:
+    assert turn(port(3, outstanding=4)).grants == (Grant(3, 6, "7:3"),)
+
+
+def test_the_emptiest_port_comes_first() -> None:
+    granted = turn(port(1, outstanding=3), port(2), port(3, outstanding=1)).grants
+    assert [grant.port for grant in granted] == [2, 3, 1]
+
+
+def test_a_share_keeps_one_port_from_taking_everything() -> None:
+    assert [grant.count for grant in turn(port(1), port(2), share=3).grants] == [3, 3]
+    assert [grant.count for grant in turn(port(1), share=0).grants] == [1]
+
+
+@pytest.mark.parametrize(
+    ("facts", "why", "wake_at"),
+    [
+        pytest.param({"usable": False}, "1 port cannot send", None, id="not-registered"),
+        pytest.param({"outstanding": 10}, "1 port busy", None, id="full"),
+        pytest.param({"outstanding": 12}, "1 port busy", None, id="over-full"),
+        pytest.param({"ready_at": 101.5}, "1 port pacing", 101.5, id="pacing"),
+        pytest.param({"rests_until": 160.0}, "1 port resting after failures", 160.0, id="resting"),
+    ],
+)
+def test_a_port_that_gets_nothing_says_why_and_until_when(
+    facts: dict[str, Any], why: str, wake_at: float | None
+) -> None:
+    assert turn(port(1, **facts)) == Turn((), wake_at, why)
+
+
+def test_the_earliest_change_wakes_and_reasons_are_counted() -> None:
+    told = turn(port(1, ready_at=105.0), port(2, ready_at=103.0), port(3, usable=False), port(4))
+    assert told.wake_at == 103.0
+    assert told.why == "2 ports pacing, 1 port cannot send"
+    assert [grant.port for grant in told.grants] == [4]
+
+
+@pytest.mark.parametrize(
+    "facts", [{"rests_until": 99.0}, {"probing": True}], ids=["rested", "probe"]
+)
+def test_a_port_that_rested_gets_one_probe_at_a_time(facts: dict[str, Any]) -> None:
+    assert turn(port(1, **facts)).grants == (Grant(1, 1, "7:1"),)
+    assert turn(port(1, outstanding=1, **facts)).grants == ()
+
+
+def test_a_slow_start_leaves_one_message_per_port_outstanding() -> None:
+    told = turn(port(1), port(2, outstanding=1), slow_start=True)
+    assert told.grants == (Grant(1, 1, "7:1"),)
+    assert told.why == "1 port waiting for the first report"
+
+
+def test_single_is_one_message_a_port_and_the_budget_is_over_all_ports() -> None:
+    ports = [port(n) for n in (1, 2, 3)]
+    assert [grant.count for grant in turn(*ports, single=True).grants] == [1, 1, 1]
+    assert [grant.count for grant in turn(*ports, budget=14).grants] == [10, 4]
+    assert turn(*ports, budget=0).grants == ()
+
+
+PORT = st.builds(
+    PortFacts,
+    port=st.integers(1, 64),
+    usable=st.booleans(),
+    outstanding=st.integers(0, 50),
+    window=st.integers(1, 50),
+    ready_at=st.sampled_from([0.0, NOW, NOW + 1]),
+    rests_until=st.sampled_from([None, NOW - 1, NOW + 1]),
+    probing=st.booleans(),
+)
+
+
+@given(
+    st.lists(PORT, unique_by=lambda facts: facts.port, max_size=16),
+    st.integers(0, 60),
+    st.none() | st.integers(0, 60),
+    st.booleans(),
+    st.booleans(),
+)
+def test_no_grant_ever_exceeds_window_share_budget_or_a_ports_own_limits(
+    ports: list[PortFacts], share: int, budget: int | None, single: bool, slow_start: bool
+) -> None:
+    told = plan_turn(
+        7, ports, NOW, share=share, budget=budget, single=single, slow_start=slow_start
+    )
+    facts = {port.port: port for port in ports}
+    assert len({grant.port for grant in told.grants}) == len(told.grants)
+    for grant in told.grants:
+        port = facts[grant.port]
+        assert port.usable
+        assert port.ready_at <= NOW
+        assert port.rests_until is None or port.rests_until <= NOW
+        assert 1 <= grant.count <= min(max(1, share), port.window - port.outstanding)
+        assert grant.count == 1 or not single
+        assert grant.count + port.outstanding == 1 or not (
+            slow_start or port.probing or port.rests_until is not None
+        )
+    if budget is not None:
+        assert sum(grant.count for grant in told.grants) <= budget

@@ -1,0 +1,107 @@
+"""Splitting: everybody at most once, one port per task, nobody where it just failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaign.planner.split import Claimable, Grant, PlannedTask, split
+
+PORTS = st.lists(
+    st.tuples(st.integers(1, 8), st.integers(0, 12)), unique_by=lambda g: g[0], max_size=8
+)
+PEOPLE = st.lists(
+    st.tuples(
+        st.sampled_from([None, "a", "b"]), st.sampled_from([None, "1:1", "1:2", "1:3", "2:1"])
+    ),
+    max_size=40,
+)
+
+
+def grants_of(ports: list[tuple[int, int]]) -> list[Grant]:
+    return [Grant(port, count, f"1:{port}") for port, count in ports]
+
+
+def people_of(people: list[tuple[str | None, str | None]]) -> list[Claimable]:
+    return [Claimable(i, f"999{i:08}", text, avoid) for i, (text, avoid) in enumerate(people, 1)]
+
+
+@given(PEOPLE, PORTS, st.integers(1, 10), st.booleans())
+def test_nobody_is_dealt_twice_or_invented_and_no_number_is_twice_in_a_task(
+    people: list[tuple[str | None, str | None]],
+    ports: list[tuple[int, int]],
+    task_size: int,
+    only_place: bool,
+) -> None:
+    waiting = people_of(people)
+    tasks = split(waiting, grants_of(ports), task_size, only_place=only_place)
+    dealt = Counter(recipient for task in tasks for recipient in task.recipients)
+    assert set(dealt) <= set(waiting)
+    assert set(dealt.values()) <= {1}
+    for task in tasks:
+        assert len({recipient.number for recipient in task.recipients}) == len(task.recipients)
+
+
+@given(PEOPLE, PORTS, st.integers(1, 10))
+def test_tasks_keep_to_their_size_port_text_and_grant(
+    people: list[tuple[str | None, str | None]], ports: list[tuple[int, int]], task_size: int
+) -> None:
+    tasks = split(people_of(people), grants_of(ports), task_size)
+    by_port: Counter[int] = Counter()
+    for task in tasks:
+        assert 1 <= len(task.recipients) <= task_size
+        assert {recipient.text for recipient in task.recipients} == {task.text}
+        by_port[task.port] += len(task.recipients)
+    room = dict(ports)
+    assert all(count <= room[port] for port, count in by_port.items())
+
+
+@given(PEOPLE, PORTS, st.integers(1, 10))
+def test_nobody_is_dealt_to_the_place_it_avoids(
+    people: list[tuple[str | None, str | None]], ports: list[tuple[int, int]], task_size: int
+) -> None:
+    for task in split(people_of(people), grants_of(ports), task_size):
+        assert all(recipient.avoid != f"1:{task.port}" for recipient in task.recipients)
+
+
+@given(PEOPLE, PORTS, st.integers(1, 10))
+def test_whoever_stays_behind_had_no_room(
+    people: list[tuple[str | None, str | None]], ports: list[tuple[int, int]], task_size: int
+) -> None:
+    waiting = people_of(people)
+    tasks = split(waiting, grants_of(ports), task_size)
+    left = dict(ports)
+    dealt = set()
+    for task in tasks:
+        left[task.port] -= len(task.recipients)
+        dealt |= {recipient.id for recipient in task.recipients}
+    for recipient in waiting:
+        if recipient.id not in dealt:
+            assert not [port for port, n in left.items() if n and recipient.avoid != f"1:{port}"]
+
+
+@given(PEOPLE, PORTS, st.integers(1, 10))
+def test_the_only_place_takes_everybody_there_is_room_for(
+    people: list[tuple[str | None, str | None]], ports: list[tuple[int, int]], task_size: int
+) -> None:
+    waiting = people_of(people)
+    tasks = split(waiting, grants_of(ports), task_size, only_place=True)
+    dealt = sum(len(task.recipients) for task in tasks)
+    assert dealt == min(len(waiting), sum(count for _, count in ports))
+
+
+def test_a_few_recipients_spread_over_many_ports() -> None:
+    people = people_of([(None, None)] * 4)
+    tasks = split(people, grants_of([(1, 10), (2, 10), (3, 10), (4, 10)]), 10)
+    assert tasks == [PlannedTask(i, None, (person,)) for i, person in enumerate(people, 1)]
+
+
+def test_the_constant_message_and_the_same_words_are_not_mixed() -> None:
+    people = [Claimable(1, "9991", None), Claimable(2, "9992", "hello")]
+    assert len(split(people, grants_of([(1, 10)]), 10)) == 2
+
+
+def test_without_a_grant_everybody_waits() -> None:
+    assert split(people_of([(None, None)]), [], 10) == []
