@@ -1,8 +1,8 @@
 """The control socket: how every other process talks to the one engine of a ledger.
 
 One JSON object a line, both ways. `wake` says that the inbox grew; `status` asks; `do` carries out
-a verb; `launch` hands a list over and answers with progress lines until it is imported. Errors
-come back as `{"error", "kind", "exit_code"}`.
+a verb; `launch` hands a list over and answers when it is imported. Errors come back as
+`{"error", "kind", "exit_code"}`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,10 @@ from campaign.store.paths import socket_address
 _LONGEST_LINE = 1 << 20
 _ANSWER_SECONDS = 30.0
 
-Reload = Callable[[], Awaitable[None]]
-"""Bring the running gateways in line with the registry."""
-
 
 async def serve_control(
     run: Run,
     path: Path,
-    reload: Reload,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -49,7 +45,7 @@ async def serve_control(
         async with trio.open_nursery() as nursery:
             while True:
                 stream = await listener.accept()
-                nursery.start_soon(_serve_one, run, stream, reload)
+                nursery.start_soon(answer_stream, run, stream)
     finally:
         _close(listener, path)
 
@@ -72,50 +68,59 @@ def _listen(path: Path) -> trio.SocketListener:
     return trio.SocketListener(trio.socket.from_stdlib_socket(raw))
 
 
-async def _serve_one(run: Run, stream: trio.SocketStream, reload: Reload) -> None:
+async def answer_stream(run: Run, stream: trio.abc.Stream) -> None:
+    """Answer one conversation until the other side ends it."""
     # a client that goes away in the middle ends its own conversation, nothing else
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         async with stream:
-            async for line in _lines(stream):
-                async for answer in _answers(run, line, reload):
+            lines = _Lines(stream)
+            while (line := await lines.next()) is not None:
+                answer = await _answer(run, line)
+                if answer is not None:
                     await stream.send_all(json.dumps(answer).encode() + b"\n")
 
 
-async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    pending = b""
-    while True:
-        chunk = await stream.receive_some(65536)
-        if not chunk:
-            return
-        *lines, pending = (pending + chunk).split(b"\n")
-        for line in lines:
-            yield line
-        if len(pending) > _LONGEST_LINE:
-            return
+class _Lines:
+    """A stream, line by line; a line above the limit ends it."""
+
+    def __init__(self, stream: trio.abc.ReceiveStream) -> None:
+        self._stream = stream
+        self._pending = bytearray()
+
+    async def next(self) -> bytes | None:
+        """The next line without its end, None when there is none any more."""
+        while (end := self._pending.find(b"\n")) < 0:
+            chunk = await self._stream.receive_some(65536)
+            if not chunk or len(self._pending) > _LONGEST_LINE:
+                return None
+            self._pending += chunk
+        line = bytes(self._pending[:end])
+        del self._pending[: end + 1]
+        return line
 
 
-async def _answers(run: Run, line: bytes, reload: Reload) -> AsyncIterator[dict[str, Any]]:
+async def _answer(run: Run, line: bytes) -> dict[str, Any] | None:
     try:
         request = json.loads(line)
         match request.get("cmd"):
             case "wake":
                 run.inbox_bell.ring()
+                return None
             case "status":
-                yield await snapshot(run, request.get("name"))
+                return await snapshot(run, request.get("name"))
             case "do":
-                yield await _do(run, request["verb"], request["parameters"], reload)
+                return await _do(run, request["verb"], request["parameters"])
             case "launch":
-                async for answer in _launch(run, request["request"], reload):
-                    yield answer
+                return await _launch(run, request["request"])
             case other:
                 raise EngineError(f"unknown command {other!r}")
     except CampaignError as error:
-        yield {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
+        return {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
     except (ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-        yield {"error": f"malformed command: {error!r}", "kind": "EngineError", "exit_code": 1}
+        return {"error": f"malformed command: {error!r}", "kind": "EngineError", "exit_code": 1}
 
 
-async def _do(run: Run, verb: str, parameters: Mapping[str, Any], reload: Reload) -> dict[str, Any]:
+async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     result = await run.write(perform, run.now_ms(), verb, parameters)
     if verb in STEERS:
         row = await run.store.read(get_campaign, parameters["name"])
@@ -123,28 +128,28 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any], reload: Reload
         if campaign is not None:
             await carry_out(run, campaign, STEERS[verb])
     else:
-        await reload()
+        await run.reload()
     for gateway in run.gateways.values():
         gateway.duties.ring()
     run.ring()
     return {"result": result}
 
 
-async def _launch(run: Run, request: Any, reload: Reload) -> AsyncIterator[dict[str, Any]]:
-    await reload()
+async def _launch(run: Run, request: Any) -> dict[str, Any]:
+    await run.reload()
+    progress = [(0, 0)]
     launch = msgspec.convert(request, LaunchRequest)
-    progress: list[tuple[int, int]] = []
     campaign = await intake(run, launch, lambda rows, refused: progress.append((rows, refused)))
     rows, refused = progress[-1]
-    yield {"launched": campaign.name, "recipients": rows, "refused": refused}
+    return {"launched": campaign.name, "recipients": rows, "refused": refused}
 
 
 class Conversation:
     """The other end: one connection to a running engine."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
-        self._lines = _lines(stream)
+        self._lines = _Lines(stream)
 
     async def ask(
         self, request: Mapping[str, Any], *, seconds: float = _ANSWER_SECONDS
@@ -154,10 +159,10 @@ class Conversation:
         try:
             with trio.fail_after(seconds):
                 await self._stream.send_all(json.dumps(request).encode() + b"\n")
-                line = await anext(self._lines, b"")
+                line = await self._lines.next()
         except (trio.TooSlowError, trio.BrokenResourceError) as error:
             raise EngineError("the running engine does not answer") from error
-        if not line:
+        if line is None:
             raise EngineError("the running engine ended")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

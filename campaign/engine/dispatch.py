@@ -25,6 +25,8 @@ from campaign.store.tasks import outstanding
 _FIRST_BACK_OFF = 1.0
 _LONGEST_BACK_OFF = 30.0
 _STRIKES = 3
+_LOOK_AGAIN = 0.05
+_HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 _PROBES = 3
 
 
@@ -54,7 +56,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
         port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
     for campaign_id in sorted(run.targets):
         campaign = run.campaigns[campaign_id]
-        if campaign.state is not CampaignState.RUNNING or not campaign.takes(gateway):
+        if campaign.state in _HALTED or not campaign.takes(gateway):
             continue
         claimed, wake_at = await _claim(run, gateway, campaign, busy)
         if claimed:
@@ -101,8 +103,10 @@ async def _claim(
     claimed = await run.write(claim_due, order, _build(campaign, settings))
     if not claimed:
         give_back()
-        # everyone who waits just failed here: another port or gateway takes them
-        return [], now + _FIRST_BACK_OFF
+        # everyone who waits just failed here: let the next turn offer them other ports
+        for grant in turn.grants:
+            gateway.ports[grant.port].backs_off_until = now + _FIRST_BACK_OFF
+        return [], now + _LOOK_AGAIN
     for task in claimed:
         port = gateway.ports[task.port]
         port.window = port.window.holding(port.window.queued + task.size, now)
@@ -201,7 +205,7 @@ def _take_tokens(
             before.append((port, port.bucket))
             gap = interval.pick(run.env.rng.random()) if interval is not None else 0.0
             gap = max(gap, per_port.gap if per_port is not None else 0.0)
-            port.bucket = port.bucket.take(now, gap)
+            port.bucket = port.bucket.take(now, gap, strict=True)
 
     def give_back() -> None:
         for owner, bucket in before:
@@ -252,7 +256,7 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask]) -> N
     await _act_on(run, gateway, effects)
     for campaign_id in {task.campaign_id for task in claimed}:
         campaign = run.campaigns.get(campaign_id)
-        if campaign is not None and campaign.state is not CampaignState.RUNNING:
+        if campaign is not None and campaign.state in _HALTED:
             await steer_gateway(run, gateway, campaign)  # it was paused or cancelled meanwhile
     run.changed.ring()
 

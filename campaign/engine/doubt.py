@@ -29,6 +29,7 @@ from campaign.store.tasks import (
     mark_accepted,
     mark_collided_ours,
     mark_reposted,
+    no_longer_wanted,
     start_fence,
     task_objects,
 )
@@ -76,13 +77,18 @@ async def _sweep(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
         return
     asked_at = run.env.monotonic()
     boot = await _read_boot(run, gateway)
-    again = [task for task in left if _may_repost(run, gateway, task, boot)]
+    unwanted = await run.store.read(no_longer_wanted, [task.id for task in left])
+    again = [
+        task for task in left if task.id not in unwanted and _may_repost(run, gateway, task, boot)
+    ]
     if again and run.env.monotonic() - asked_at < _REPOST_WITHIN:
         await _repost(run, gateway, again)
         left = [task for task in left if task not in again]
     if left:
         reason = FenceReason.REBOOT if _rebooted(left[0], boot) else FenceReason.DOUBT
-        why = "restarted since" if reason is FenceReason.REBOOT else "its tid may be forgotten"
+        why = (
+            "the device restarted since" if reason is FenceReason.REBOOT else "not to be re-posted"
+        )
         await run.write(
             start_fence, [task.id for task in left], run.now_ms(), reason, f"no answer, {why}"
         )

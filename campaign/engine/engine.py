@@ -16,7 +16,7 @@ from campaign.engine.recover import recover
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.settle import settle
 from campaign.engine.watch import watch
-from campaign.errors import CampaignError
+from campaign.errors import CampaignError, UsageError
 from campaign.planner.settings import Settings, with_overrides
 from campaign.store.gateways import GatewayRow, list_gateways
 
@@ -38,10 +38,10 @@ async def run_engine(run: Run, job: Job, *, control: Path | None = None) -> Ende
     failure: CampaignError | None = None
     try:
         async with trio.open_nursery() as nursery:
-            run.nursery = nursery
             crew = _Crew(run, nursery)
+            run.reload = crew.reload
             if control is not None:
-                await nursery.start(serve_control, run, control, crew.reload)
+                await nursery.start(serve_control, run, control)
             nursery.start_soon(settle, run)
             await crew.reload()
             try:
@@ -92,13 +92,15 @@ class _Crew:
     def _employ(self, row: GatewayRow) -> None:
         run = self._run
         settings = with_overrides(Settings(), dict(row.settings))
-        gateway = Gateway(
-            row=row,
-            settings=settings,
-            device=run.connect(row, settings),
-            push_url=run.push_url(row),
-            boot_id=None,
-        )
+        try:
+            device = run.connect(row, settings)
+        except UsageError as error:  # its password is not there: the others can still send
+            if run.unusable.get(row.name) != str(error):
+                run.notice(str(error))
+            run.unusable[row.name] = str(error)
+            return
+        run.unusable.pop(row.name, None)
+        gateway = Gateway(row=row, settings=settings, device=device, push_url=run.push_url(row))
         run.gateways[row.id] = gateway
         scope = trio.CancelScope()
         self._scopes[row.id] = scope

@@ -24,6 +24,7 @@ from campaign.store.tasks import (
     live_tasks,
     mark_fenced,
     mark_shown_waiting,
+    overtaken_tasks,
     start_fence,
     tasks_of_opted_out,
 )
@@ -40,7 +41,7 @@ async def fence(run: Run, gateway: Gateway) -> None:
     wait = _FIRST_WAIT
     while True:
         mark = gateway.duties.mark()
-        await _fence_opted_out(run, gateway)
+        await _fence_unwanted(run, gateway)
         await _fence_evicted(run, gateway)
         fencing = await run.store.read(live_tasks, gateway.id, (TaskState.FENCING,))
         if fencing:
@@ -63,12 +64,16 @@ async def fence(run: Run, gateway: Gateway) -> None:
         run.ring()
 
 
-async def _fence_opted_out(run: Run, gateway: Gateway) -> None:
+async def _fence_unwanted(run: Run, gateway: Gateway) -> None:
     holding = await run.store.read(tasks_of_opted_out, gateway.id)
     if holding:
         await run.write(
             start_fence, holding, run.now_ms(), FenceReason.OPT_OUT, "a recipient opted out"
         )
+    overtaken = await run.store.read(overtaken_tasks, gateway.id)
+    if overtaken:
+        why = "late evidence proves another attempt of a recipient"
+        await run.write(start_fence, overtaken, run.now_ms(), FenceReason.REROUTE, why)
 
 
 async def _fence_evicted(run: Run, gateway: Gateway) -> None:

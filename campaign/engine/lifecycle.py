@@ -104,14 +104,15 @@ async def _stuck(
     """With nothing in flight and every gateway stopped by an alarm, the campaign waits for
     somebody to look at it."""
     gateways = run.gateways_of(campaign)
-    if tallies[R.ASSIGNED] or not gateways or not all(g.row.stopped for g in gateways):
+    if tallies[R.ASSIGNED] or not all(gateway.row.stopped for gateway in gateways):
         return None
-    why = "; ".join(f"{gateway.name}: {gateway.row.stopped}" for gateway in gateways)
+    reasons = [f"{gateway.name}: {gateway.row.stopped}" for gateway in gateways]
+    why = "; ".join(reasons or run.unusable.values()) or "none of its gateways is registered"
     await run.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
     await run.write(set_waiting, campaign.id, why)
     run.targets.discard(campaign.id)
     ended.waiting[campaign.name] = why
-    ended.refused = all(
+    ended.refused = bool(gateways) and all(
         (gateway.row.stopped or "").startswith(CREDENTIALS_REFUSED) for gateway in gateways
     )
     run.changed.ring()

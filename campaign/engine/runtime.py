@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,18 +17,18 @@ from campaign.env import Env
 from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
+from campaign.planner.routing import active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
+from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.messages import PortState
 from campaign.store.campaigns import CampaignRow
 from campaign.store.door import Store
 from campaign.store.gateways import GatewayRow
 from campaign.store.inbox import InboxRow
 from campaign.store.journal import check_epoch
-
-USABLE_PORT_CODES = frozenset({3, 4, 15})
 
 
 class ReadsInbox(Protocol):
@@ -169,7 +169,10 @@ class Run:
     stopping: bool = False
     posting: int = 0
     """Posts on the wire now."""
-    nursery: trio.Nursery | None = None
+    unusable: dict[str, str] = field(default_factory=dict)
+    """Registered gateways that cannot even be tried, and why, by name."""
+    reload: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+    """Bring the running gateways in line with the registry; set by the engine."""
     inbox_start: int = 0
     _wall: datetime | None = None
     _mono: float = 0.0
@@ -240,7 +243,7 @@ class Run:
 
     def learn_ports(self, gateway: Gateway, states: Iterable[PortState]) -> None:
         """Take over what a device said of its ports; one that can send again is used again."""
-        for state in states:
+        for state in active_slots(states):
             port = gateway.ports.setdefault(state.port.number, Port(state.port.number))
             usable = state.code in USABLE_PORT_CODES
             port.evict = port.evict or (port.usable and not usable)

@@ -31,7 +31,7 @@ from campaign.protocol.messages import (
     UnknownPush,
 )
 from campaign.store.gateways import store_ports
-from campaign.store.inbound import InboundRow, keep_inbound
+from campaign.store.inbound import InboundRow, keep_inbound, known_numbers
 from campaign.store.inbox import InboxRow
 from campaign.store.journal import incident, read_meta, write_meta
 from campaign.store.optouts import OptOut, add_optouts
@@ -84,11 +84,13 @@ async def fold_batch(run: Run) -> bool:
     if not rows:
         return False
     pushes = [(row, _decode(row)) for row in rows]
-    stops = _opt_outs(run.now_ms(), pushes)
-    if stops:
-        add_optouts(run.optouts, stops)
+    senders = _who_opts_out(pushes)
+    if senders:
+        numbers = await run.store.read(known_numbers, senders)
+        now_ms, why = run.now_ms(), "replied with an opt-out word"
+        add_optouts(run.optouts, [OptOut(number, now_ms, "inbound", why) for number in numbers])
     effects = await run.write(_fold, run.now_ms(), run.inbox.file_id, pushes, _retry_wait(run))
-    _act_on(run, effects, rows, opted_out=bool(stops))
+    _act_on(run, effects, rows, opted_out=bool(senders))
     await trio.lowlevel.checkpoint()
     return True
 
@@ -193,17 +195,18 @@ def _fold_received(
         )
 
 
-def _opt_outs(
-    now_ms: int, pushes: Sequence[tuple[InboxRow, Push | RemoteProtocolError]]
-) -> list[OptOut]:
+def _who_opts_out(
+    pushes: Sequence[tuple[InboxRow, Push | RemoteProtocolError]],
+) -> list[str]:
+    """Senders (digits) of messages that are an opt-out word and nothing else."""
     return [
-        OptOut(number, now_ms, "inbound", "replied with an opt-out word")
+        digits
         for _, push in pushes
         if isinstance(push, RecvSms)
         for message in push.messages
         if not message.receipt and is_opt_out(message.text)
-        for number in ["".join(char for char in message.sender if char in "0123456789")]
-        if number
+        for digits in ["".join(char for char in message.sender if char in "0123456789")]
+        if digits
     ]
 
 

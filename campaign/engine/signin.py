@@ -100,7 +100,9 @@ async def _refuse(run: Run, gateway: Gateway, error: CredentialsRefused) -> None
     gateway.trouble = why
     gateway.row = gateway.row.with_stop(why)
     await run.write(_store_refusal, run.now_ms(), gateway.id, why)
-    run.notice(f"{gateway.name}: {why}; correct it with gateway set {gateway.name} password=…")
+    run.notice(
+        f"{gateway.name}: {why}; correct it with campaign gateway set {gateway.name} --password-stdin"
+    )
     run.ring()
 
 

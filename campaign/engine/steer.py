@@ -43,7 +43,7 @@ async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
     paused = [task for task in tasks if task.state is TaskState.PAUSED]
     if state is CampaignState.PAUSED and accepted:
         await _pause(run, gateway, accepted)
-    elif state is CampaignState.RUNNING and paused:
+    elif state in (CampaignState.RUNNING, CampaignState.WAITING) and paused:
         await _resume(run, gateway, paused)
     elif state is CampaignState.CANCELLED and tasks:
         await run.write(

@@ -291,4 +291,6 @@ def _words(error: Exception) -> str:
         "WriteError": "the connection broke while writing",
     }
     name = type(error).__name__
+    if "CERTIFICATE" in str(error):
+        return "its certificate is not trusted: name its authority with --ca-file"
     return names.get(name, name)

@@ -13,10 +13,11 @@ _GROWTH = 4
 
 @dataclass(frozen=True)
 class Bucket:
-    """A token bucket of depth one: never two messages closer than the gap.
+    """A token bucket of depth one; `next_at` is on the monotonic clock.
 
-    `next_at` is on the monotonic clock. Lateness below one gap is made up (jitter must not lower
-    the rate), more is not: slow waiting never turns into a burst.
+    A strict one never lets two messages closer than the gap (what one SIM does). Otherwise lateness
+    below one gap is made up, for jitter must not lower a campaign's rate; more never is: slow
+    waiting does not turn into a burst.
     """
 
     next_at: float = 0.0
@@ -24,9 +25,10 @@ class Bucket:
     def ready(self, now: float) -> bool:
         return now >= self.next_at
 
-    def take(self, now: float, gap: float) -> Bucket:
+    def take(self, now: float, gap: float, *, strict: bool = False) -> Bucket:
         """The bucket after one message at `now`, with `gap` seconds to the next."""
-        start = self.next_at if 0 <= now - self.next_at < gap else now
+        late = now - self.next_at
+        start = self.next_at if not strict and 0 <= late < gap else now
         return Bucket(start + gap)
 
 

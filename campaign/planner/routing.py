@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from campaign.planner.split import Grant
+from campaign.protocol.codes import USABLE_PORT_CODES
+from campaign.protocol.messages import PortState
+
+
+def active_slots(states: Iterable[PortState]) -> list[PortState]:
+    """One state per port: the slot that can send, where a device lists idle SIMs beside it."""
+    chosen: dict[int, PortState] = {}
+    for state in states:
+        known = chosen.get(state.port.number)
+        if known is None or (
+            state.code in USABLE_PORT_CODES and known.code not in USABLE_PORT_CODES
+        ):
+            chosen[state.port.number] = state
+    return list(chosen.values())
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import trio
 from campaign.engine.control import converse
 from campaign.engine.verbs import perform
 from campaign.errors import EngineError, LedgerHeld
-from campaign.service.locks import FileLock
+from campaign.service.locks import FileLock, is_held
 from campaign.service.site import Site
 from campaign.store.door import transaction
 from campaign.store.opening import open_ledger, open_reader
@@ -53,7 +53,9 @@ async def ask(site: Site, request: Mapping[str, Any], *, seconds: float = 30.0) 
     """One question to the running engine. Raises `LedgerHeld` when it does not answer."""
     try:
         with trio.fail_after(_PATIENCE):
-            while not site.paths.socket.exists():  # noqa: ASYNC110 - another process makes it
+            while not site.paths.socket.exists():  # another process makes it
+                if not is_held(site.paths.lock):
+                    raise LedgerHeld(f"the engine of {site.paths.db} has just ended: try again")
                 await trio.sleep(0.05)
         async with converse(site.paths.socket) as conversation:
             return await conversation.ask(request, seconds=seconds)

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 import trio
@@ -23,18 +22,18 @@ from campaign.engine.lifecycle import Ended, snapshot
 from campaign.engine.recover import lift_alarms
 from campaign.engine.runtime import Campaign, Run
 from campaign.engine.verbs import Parameters, perform
-from campaign.errors import CampaignError, LedgerHeld, NothingToDo, UsageError
+from campaign.errors import CampaignError, LedgerHeld, NothingToDo
 from campaign.gateway.client import Device
 from campaign.lists.reader import open_list
 from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState, RecipientState
+from campaign.service.addresses import check_addresses
 from campaign.service.ledger import ask, read
 from campaign.service.locks import FileLock, is_held
 from campaign.service.processes import ReceiverAddress, ensure_receiver
 from campaign.service.secrets import find_password
-from campaign.service.serving import shown
 from campaign.service.simulated import end_simulated, revive, start_simulated
-from campaign.service.site import Site, is_loopback
+from campaign.service.site import Site
 from campaign.store.campaigns import (
     CampaignRow,
     counts,
@@ -50,6 +49,8 @@ from campaign.store.tasks import any_live_task
 
 _SHOW_EVERY = 0.25
 _RECEIVER_LOOK = 2.0
+_ENDING = 10.0
+"""Seconds an engine may take from closing its control socket to giving up its lock."""
 _OVER = (CampaignState.FINISHED, CampaignState.CANCELLED)
 _ENDED = (*_OVER, CampaignState.WAITING)
 
@@ -179,7 +180,7 @@ async def _run(
     with closing(open_ledger(site.paths.db, site.optouts)) as conn:
         async with ThreadStore(conn) as store:
             await _simulated(site, store, screen, simulation)
-            _check_addresses(site, await store.read(list_gateways), listen, public_url)
+            check_addresses(site, await store.read(list_gateways), listen, public_url)
             receiver = await ensure_receiver(site.paths, listen, public_url)
             try:
                 with closing(InboxReader.open(site.paths.inbox)) as inbox:
@@ -332,29 +333,6 @@ async def _end_idle_simulated(store: ThreadStore) -> None:
         await end_simulated(await store.read(list_gateways))
 
 
-def _check_addresses(
-    site: Site,
-    rows: Sequence[GatewayRow],
-    listen: tuple[str, int] | None,
-    public_url: str | None,
-) -> None:
-    """A device elsewhere cannot reach a receiver on this machine's loopback."""
-    remote = [row.name for row in rows if not is_loopback(row.url)]
-    if not remote:
-        return
-    stored = None
-    if site.paths.inbox.exists():
-        with closing(InboxReader.open(site.paths.inbox)) as inbox:
-            stored = inbox.binding()
-    host, port = listen or ((stored.host, stored.port) if stored else ("127.0.0.1", 0))
-    told = public_url or (stored.public_url if stored else None) or f"http://{shown(host, port)}"
-    if is_loopback(told) or urlsplit(told).hostname in ("0.0.0.0", "::"):  # noqa: S104 - refused here
-        raise UsageError(
-            f"{', '.join(remote)} cannot reach a receiver on {urlsplit(told).hostname}: "
-            "add --listen 0.0.0.0:PORT --public-url http://THIS-MACHINE:PORT"
-        )
-
-
 async def _hand_over(
     site: Site, request: LaunchRequest, screen: Screen, simulation: Simulation | None
 ) -> Result:
@@ -372,6 +350,15 @@ async def _hand_over(
 
 async def _registered(site: Site) -> list[GatewayRow]:
     return read(site, list_gateways)
+
+
+async def _engine_ends(site: Site) -> bool:
+    """Whether an engine that no longer answers is about to end, and has ended now."""
+    with trio.move_on_after(_ENDING):
+        while is_held(site.paths.lock):  # noqa: ASYNC110 - a lock of another process has no event
+            await trio.sleep(0.05)
+        return True
+    return False
 
 
 async def _follow_remote(site: Site, name: str | None, screen: Screen) -> Result:
@@ -393,12 +380,22 @@ async def _follow_remote(site: Site, name: str | None, screen: Screen) -> Result
     async with _beside() as nursery:
         nursery.start_soon(on_signal, nursery.cancel_scope)
         while True:
-            state = await ask(site, {"cmd": "status", "name": name})
+            try:
+                state = await ask(site, {"cmd": "status", "name": name})
+            except LedgerHeld:
+                if not await _engine_ends(site):
+                    raise
+                break  # between two looks; the ledger says how far it came
             screen.progress(state)
             if all(campaign["state"] in _ENDED for campaign in state["campaigns"]):
                 break
             await trio.sleep(_SHOW_EVERY)
     objects = read(site, _final_objects, name)
+    left = [campaign["name"] for campaign in objects if campaign["state"] not in _ENDED]
+    if left and not interrupted and not is_held(site.paths.lock):
+        raise CampaignError(
+            f"the engine that was followed has ended before {', '.join(left)}: campaign resume"
+        )
     for campaign in objects:
         campaign["seconds"] = round(site.env.monotonic() - began, 1)
     waiting = {c["name"]: c["waiting_for"] for c in objects if c["state"] == CampaignState.WAITING}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from campaign.errors import UsageError
+from campaign.planner.routing import active_slots
 from campaign.protocol.messages import PortState
 
 
@@ -175,7 +176,7 @@ def store_ports(
                 gateway_id, s.port.number, s.port.slot, s.code, s.text, s.operator, s.number,
                 s.iccid, s.imsi, s.imei, s.balance, s.signal, now_ms,
             )
-            for s in states
+            for s in active_slots(states)
         ],
     )  # fmt: skip
 

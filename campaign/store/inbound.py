@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+
+_SUFFIX = 7
+"""Fewest digits that are taken for somebody's number without its country code."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,24 @@ def keep_inbound(conn: sqlite3.Connection, message: InboundRow) -> bool:
         ).rowcount
         > 0
     )
+
+
+def known_numbers(conn: sqlite3.Connection, senders: Sequence[str]) -> list[str]:
+    """The numbers these senders go by in our lists, and the senders themselves.
+
+    A network may write a sender nationally (0 and no country code): then every recipient with
+    these last digits is meant, for an opt-out is better taken once too often.
+    """
+    numbers: set[str] = set(senders)
+    for sender in senders:
+        tail = sender.lstrip("0")
+        if len(tail) < _SUFFIX:
+            continue
+        if conn.execute("SELECT 1 FROM recipients WHERE number = ?", (sender,)).fetchone():
+            continue
+        # a scan, for the rare sender that stands in no list as it is
+        rows = conn.execute(
+            "SELECT DISTINCT number FROM recipients WHERE number LIKE '%' || ?", (tail,)
+        )
+        numbers.update(row["number"] for row in rows)
+    return sorted(numbers)

@@ -75,9 +75,7 @@ def fold_report(
     """Apply one task's report, whatever its order or age (spec §6.3.2)."""
     task = _find(conn, gateway_id, report.tid)
     if task is None or task.state == TaskState.PLANNED:
-        incident(
-            conn, now_ms, "orphan", f"report for unknown tid {report.tid}", gateway_id=gateway_id
-        )
+        _record_stranger(conn, now_ms, gateway_id, report.tid)
         return
     if task.doubt == UnknownCause.COLLISION:
         incident(
@@ -89,7 +87,7 @@ def fold_report(
         """
         UPDATE tasks SET news_ms = ?,
             state = CASE WHEN state IN ('intent', 'doubt') THEN 'accepted' ELSE state END,
-            accepted_ms = coalesce(accepted_ms, ?)
+            accepted_ms = coalesce(accepted_ms, ?), doubt = NULL
         WHERE id = ? AND state <> 'closed'
         """,
         (now_ms, now_ms, task.id),
@@ -129,6 +127,16 @@ def fold_report(
     if task.state != TaskState.CLOSED and not open_left:
         close(conn, task.id, now_ms, "every attempt final")
         folded.closed.append(task.id)
+
+
+def _record_stranger(conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int) -> None:
+    """A report that is nobody's: of another gateway's task, or of no task we know."""
+    elsewhere = conn.execute("SELECT 1 FROM tasks WHERE tid = ? LIMIT 1", (tid,)).fetchone()
+    kind = "orphan" if elsewhere is None else "anomaly"
+    detail = f"report for tid {tid}, " + (
+        "which is unknown" if elsewhere is None else "which belongs to another gateway"
+    )
+    incident(conn, now_ms, kind, detail, gateway_id=gateway_id)
 
 
 def _find(conn: sqlite3.Connection, gateway_id: int, tid: int) -> _Task | None:

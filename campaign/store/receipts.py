@@ -62,8 +62,14 @@ def fold_receipt(conn: sqlite3.Connection, now_ms: int, gateway_id: int, receipt
     return True
 
 
+_ANYBODY = """
+    r.state = 'sent' AND r.campaign_id IN
+        (SELECT id FROM campaigns WHERE state IN ('running', 'paused', 'waiting'))
+"""
+
+
 def _candidates(conn: sqlite3.Connection, gateway_id: int, receipt: Receipt) -> list[sqlite3.Row]:
-    where = "r.number = :number" if receipt.number else "r.state IN ('sent', 'no_receipt')"
+    where = "r.number = :number" if receipt.number else _ANYBODY
     return conn.execute(
         f"""
         SELECT a.task_id, a.idx, a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state,

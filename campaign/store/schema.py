@@ -225,8 +225,7 @@ _TABLES = (
         ordinal INTEGER NOT NULL DEFAULT 1,  -- of equal rows in one push: one per part of an SMS
         received_ms INTEGER NOT NULL,
         task_id INTEGER,
-        idx INTEGER,
-        UNIQUE (gateway_id, port, number, at, code, ordinal)
+        idx INTEGER
     ) STRICT
     """,
     """
@@ -296,6 +295,11 @@ _INDEXES = (
     # the law: exactly one live attempt per recipient
     "CREATE UNIQUE INDEX attempts_live ON attempts(recipient_id) WHERE live = 1",
     "CREATE INDEX attempts_recipient ON attempts(recipient_id)",
+    # a receipt once, however often it is pushed or polled (NULLs would be distinct)
+    """
+    CREATE UNIQUE INDEX receipts_once ON receipts
+        (gateway_id, coalesce(port, -1), number, coalesce(at, -1), code, ordinal)
+    """,
     "CREATE INDEX receipts_parked ON receipts(gateway_id, number) WHERE task_id IS NULL",
     "CREATE INDEX decisions_campaign ON decisions(campaign_id)",
     "CREATE INDEX incidents_campaign ON incidents(campaign_id, kind)",

@@ -296,3 +296,33 @@ def tasks_of_opted_out(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
         (gateway_id,),
     )
     return [row["id"] for row in rows]
+
+
+def no_longer_wanted(conn: sqlite3.Connection, task_ids: Sequence[int]) -> set[int]:
+    """Tasks among these that must not be offered again: their campaign does not run any more, a
+    recipient opted out, or was proved sent by another attempt meanwhile."""
+    marks = ", ".join("?" * len(task_ids))
+    rows = conn.execute(
+        f"""
+        SELECT DISTINCT t.id FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
+        JOIN attempts AS a ON a.task_id = t.id JOIN recipients AS r ON r.id = a.recipient_id
+        LEFT JOIN optouts.optouts AS o ON o.number = r.number
+        WHERE t.id IN ({marks}) AND (c.state NOT IN ('running', 'waiting')
+            OR o.number IS NOT NULL OR (a.live = 0 AND a.outcome IS NULL))
+        """,
+        list(task_ids),
+    )
+    return {row["id"] for row in rows}
+
+
+def overtaken_tasks(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
+    """Accepted tasks with a recipient whom late evidence proved sent by another attempt."""
+    rows = conn.execute(
+        """
+        SELECT DISTINCT t.id FROM tasks AS t
+        JOIN attempts AS a ON a.task_id = t.id AND a.live = 0 AND a.outcome IS NULL
+        WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused') ORDER BY t.id
+        """,
+        (gateway_id,),
+    )
+    return [row["id"] for row in rows]

@@ -10,6 +10,10 @@ import httpx
 import pytest
 import trio
 
+from campaign.engine.engine import run_engine
+from campaign.engine.recover import lift_alarms
+from campaign.store.campaigns import list_campaigns
+
 Numbers = Callable[[int], list[str]]
 ONE = {"task-size": "1"}
 
@@ -42,6 +46,24 @@ class Saboteur(httpx.AsyncBaseTransport):
                 return httpx.Response(200, content=fault, request=request)
             case _:
                 raise AssertionError(fault)
+
+
+class Answers(httpx.AsyncBaseTransport):
+    """Answers the first posts with a code for every task in them."""
+
+    def __init__(self, world: Any, code: str, times: int) -> None:
+        self._world, self._code, self._times = world, code, times
+        self._inner = world.board.apps["sim1"]
+        self.posts = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/goip_post_sms.html" or self.posts >= self._times:
+            return await self._inner.handle_async_request(request)  # type: ignore[no-any-return]  # an ASGI app's
+        self.posts += 1
+        tids = [tid for (tid,) in self._world.sql("SELECT tid FROM tasks WHERE state = 'intent'")]
+        items = ",".join(f'{{"tid":{tid},"status":"{self._code}"}}' for tid in tids)
+        body = f'{{"code":200,"reason":"OK","type":"task-status","status":[{items}]}}'
+        return httpx.Response(200, content=body.encode(), request=request)
 
 
 def sabotage(world: Any, *faults: str | bytes | None, name: str = "sim1") -> Saboteur:
@@ -121,50 +143,12 @@ async def test_13_on_a_first_post_is_a_collision_and_ends_unknown(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
     async with make_world(settings=ONE, sim1={"ports": 1}) as world:
-        (before,) = [1]
-        saboteur = sabotage(world)
-        original = saboteur.handle_async_request
-
-        async def collide(request: httpx.Request) -> httpx.Response:
-            if request.url.path == "/goip_post_sms.html" and not saboteur.posts:
-                saboteur.posts.append(await request.aread())
-                ((tid,),) = world.sql("SELECT tid FROM tasks")
-                body = b'{"code":200,"reason":"OK","type":"task-status","status":[{"tid":%d,"status":"13 Duplicated TaskId"}]}'  # noqa: E501 - as devices write it
-                return httpx.Response(200, content=body % tid, request=request)
-            return await original(request)
-
-        saboteur.handle_async_request = collide  # type: ignore[method-assign]  # a fake of a fake
+        world.board.apps["sim1"] = answers = Answers(world, "13 Duplicated TaskId", 1)
         await world.launch(numbers(1))
-        assert before == len(saboteur.posts)
+        assert answers.posts == 1
         assert world.sql("SELECT state, cause FROM recipients") == [("unknown", "collision")]
         assert world.sql("SELECT count(*) FROM decisions WHERE kind = 'alarm'") == [(1,)]
         assert not world.attempts
-
-
-def status(code: str) -> bytes:
-    return (
-        b'{"code":200,"reason":"OK","type":"task-status","status":[{"tid":TID,"status":"'
-        + code.encode()
-        + b'"}]}'
-    )
-
-
-class Answers(httpx.AsyncBaseTransport):
-    """Answers the first posts with a code for every task in them."""
-
-    def __init__(self, world: Any, code: str, times: int) -> None:
-        self._world, self._code, self._times = world, code, times
-        self._inner = world.board.apps["sim1"]
-        self.posts = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path != "/goip_post_sms.html" or self.posts >= self._times:
-            return await self._inner.handle_async_request(request)  # type: ignore[no-any-return]  # an ASGI app's
-        self.posts += 1
-        tids = [tid for (tid,) in self._world.sql("SELECT tid FROM tasks WHERE state = 'intent'")]
-        items = ",".join(f'{{"tid":{tid},"status":"{self._code}"}}' for tid in tids)
-        body = f'{{"code":200,"reason":"OK","type":"task-status","status":[{items}]}}'
-        return httpx.Response(200, content=body.encode(), request=request)
 
 
 @pytest.mark.parametrize(
@@ -205,13 +189,8 @@ async def test_what_we_or_the_device_misread_stops_the_gateway_with_an_alarm(
         world.board.apps["sim1"] = httpx.ASGITransport(world.simulators["sim1"].app)
 
         async def lifted(run: Any) -> None:
-            from campaign.engine.recover import lift_alarms
-            from campaign.store.campaigns import list_campaigns
-
             await run.write(lift_alarms, await run.store.read(list_campaigns))
             run.targets |= set(run.campaigns)
-
-        from campaign.engine.engine import run_engine
 
         await run_engine(world.run(), lifted)
         assert world.states() == {"delivered": 2}

@@ -37,10 +37,10 @@ SHORT_TIMES = {
     "client-timeout": "2s",
     "task-report-period": "1s",
     "report-period": "1s",
-    "report-horizon": "2s",
-    "push-silence": "6s",
-    "status-period": "2s",
-    "receipt-wait": "2s",
+    "report-horizon": "1500ms",
+    "push-silence": "5s",
+    "status-period": "1s",
+    "receipt-wait": "1s",
     "retry-wait": "1s",
     "port-rest": "2s",
 }
@@ -186,15 +186,26 @@ class Flow:
         stdin: IO[bytes] | int = subprocess.DEVNULL,
     ) -> Command:
         """Start a launch through small, fast simulated gateways (None: the registered ones)."""
-        settings = {"ports": "4", "sms-seconds": "0.02", "receipts-seconds": "0.1-0.3"}
-        argv = ["launch", str(path), "--message", message, "--name", name, *words]
+        more: list[str] = [*words, "--name", name]
         if simulate is not None:
-            argv += ["--simulate", str(simulate)]
+            settings = {"ports": "4", "sms-seconds": "0.02", "receipts-seconds": "0.1-0.3"}
+            more += ["--simulate", str(simulate)]
             for key, value in {**settings, **(simulated or {})}.items():
-                argv += ["--simulate-set", f"{key}={value}"]
+                more += ["--simulate-set", f"{key}={value}"]
+        return self.start(*self.launching(path, *more, message=message, times=times), stdin=stdin)
+
+    @staticmethod
+    def launching(
+        path: Path | str,
+        *words: str,
+        message: str = "Hello",
+        times: dict[str, str] | None = None,
+    ) -> list[str]:
+        """The words of a launch with short times."""
+        line = ["launch", str(path), "--message", message, *words]
         for key, value in {**SHORT_TIMES, **(times or {})}.items():
-            argv += ["--set", f"{key}={value}"]
-        return self.start(*argv, stdin=stdin)
+            line += ["--set", f"{key}={value}"]
+        return line
 
     def until(
         self,
@@ -217,7 +228,7 @@ class Flow:
 
     # --- lists
 
-    def list(self, count: int, *extra: str, name: str = "list.csv") -> Path:
+    def write_list(self, count: int, *extra: str, name: str = "list.csv") -> Path:
         """A list of `count` plain numbers, then `extra` rows as they are."""
         path = self.folder / name
         rows = [f"+{number}" for number in self.numbers(count)]
@@ -334,6 +345,22 @@ def flow(tmp_path: Path) -> Iterator[Flow]:
         yield place
     finally:
         place.clean_up()
+
+
+@pytest.fixture(scope="module")
+def open_flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Flow]]:
+    """Ledgers of their own that live as long as a file's tests: `open_flow(name)`."""
+    opened: list[Flow] = []
+
+    def make(name: str) -> Flow:
+        opened.append(Flow(tmp_path_factory.mktemp(name)))
+        return opened[-1]
+
+    try:
+        yield make
+    finally:
+        for place in opened:
+            place.clean_up()
 
 
 @pytest.fixture

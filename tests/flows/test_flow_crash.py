@@ -54,7 +54,7 @@ def test_ten_thousand_recipients_survive_three_kills(
 
 
 def test_a_last_remaining_recipient_with_eight_ports_goes_out_once(flow: Flow) -> None:
-    path = flow.list(1)
+    path = flow.write_list(1)
     done = flow.launch(path, "--ports", "1-8", simulate=1, simulated={"ports": "8"}).wait()
     assert done.code == 0, done.err
     assert flow.on_air() == Counter(flow.numbers(1))
@@ -62,9 +62,9 @@ def test_a_last_remaining_recipient_with_eight_ports_goes_out_once(flow: Flow) -
 
 
 def test_a_kill_during_the_import_drops_the_draft_and_says_so(
-    flow: Flow, make_list: Callable[[int], Path]
+    flow: Flow, down: str, make_list: Callable[[int], Path]
 ) -> None:
-    engine = flow.launch(make_list(50_000), simulate=1)
+    engine = flow.launch(make_list(50_000), simulate=None)
     flow.until(lambda: flow.one("SELECT count(*) FROM recipients"), "an import begins", engine)
     assert flow.state() == "importing"
     engine.kill()
@@ -72,6 +72,4 @@ def test_a_kill_during_the_import_drops_the_draft_and_says_so(
     assert "the import of c was interrupted" in done.err
     assert "nothing was sent" in done.err
     assert flow.counts() == {}
-    assert flow.attempted() == 0
-    # nothing of it is in the way of the next one
-    assert flow.launch(flow.list(3), simulate=1).wait().code == 0
+    assert flow.rows("SELECT 1 FROM campaigns") == []

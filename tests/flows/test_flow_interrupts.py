@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
 def test_a_gateway_that_is_down_is_waited_for_until_interrupted(
     flow: Flow, down: str, number: signal.Signals
 ) -> None:
-    engine = flow.launch(flow.list(5), simulate=None)
+    engine = flow.launch(flow.write_list(5), simulate=None)
     flow.until(lambda: "down cannot be reached" in engine.err, "it says so", engine)
     assert "waiting for it" in engine.err
     engine.signal(number)
@@ -31,26 +31,27 @@ def test_a_gateway_that_is_down_is_waited_for_until_interrupted(
 
 
 def test_after_ctrl_c_the_printed_command_goes_on_and_nobody_is_sent_twice(flow: Flow) -> None:
-    engine = flow.launch(flow.list(300), simulate=1, simulated={"sms-seconds": "0.05"})
+    engine = flow.launch(flow.write_list(200), simulate=1, simulated={"sms-seconds": "0.05"})
     flow.until(lambda: flow.attempted() >= 20, "sending began", engine)
     engine.signal(signal.SIGINT)
     done = engine.wait(within=10)
     assert done.code == 130
-    assert flow.attempted() < 300, "it was too late to be interrupted"
+    assert flow.attempted() < 200, "it was too late to be interrupted"
     assert len(flow.pids("simulate")) == 1, "Ctrl-C passes the simulated gateway by"
     assert len(flow.pids("listen")) == 1, "Ctrl-C passes the receiver by"
-    command = done.err.partition("go on with: campaign ")[2].strip()
-    resumed = flow.start_any([*flow.argv()[:3], *shlex.split(command)])
+    command = shlex.split(done.err.partition("go on with: campaign ")[2].partition("\n")[0])
+    assert "--optouts" in command, "who opted out stays out"
+    resumed = flow.start_any([*flow.argv()[:3], *command])
     assert resumed.wait().code == 0, resumed.err
-    assert sorted(flow.on_air().elements()) == flow.numbers(300)
-    assert flow.counts() == {"delivered": 300}
+    assert sorted(flow.on_air().elements()) == flow.numbers(200)
+    assert flow.counts() == {"delivered": 200}
     # by hand the receiver ends at once, else by itself some seconds later
     assert "has ended" in flow.run("listen", "--stop").out
     assert not flow.processes()
 
 
 def test_a_wrong_password_ends_the_launch_before_anything_is_claimed(flow: Flow) -> None:
-    done = flow.launch(flow.list(5), simulate=2, simulated={"password": "another"}).wait()
+    done = flow.launch(flow.write_list(5), simulate=2, simulated={"password": "another"}).wait()
     assert done.code == 5, done.err
     assert "credentials refused" in done.err
     assert flow.one("SELECT count(*) FROM attempts") == 0
@@ -60,7 +61,7 @@ def test_a_wrong_password_ends_the_launch_before_anything_is_claimed(flow: Flow)
 
 def test_a_wrong_public_address_costs_a_handful_of_messages_not_a_campaign(flow: Flow) -> None:
     engine = flow.launch(
-        flow.list(200),
+        flow.write_list(200),
         "--public-url",
         "http://127.0.0.1:9",
         simulate=1,
@@ -68,12 +69,9 @@ def test_a_wrong_public_address_costs_a_handful_of_messages_not_a_campaign(flow:
     )
     told = "no report from sim1 has reached http://127.0.0.1:9"
     flow.until(lambda: told in engine.err, "it says so", engine)
-    assert flow.attempted() <= 4 + 1, "one message per port, and the first probe"
-    flow.until(lambda: flow.attempted() == 4 + 3, "three probes", engine)
-    quiet = engine.elapsed() + 2.5
-    flow.until(lambda: engine.elapsed() > quiet, "two horizons pass", engine)
-    assert flow.attempted() == 4 + 3
+    flow.until(lambda: flow.attempted() > 4, "a probe", engine)
     (campaign,) = flow.run("status", "--json").json()["campaigns"]
     assert told in campaign["waiting_for"]
+    assert flow.attempted() <= 4 + 3, "one message per port and three probes"
     engine.signal(signal.SIGINT)
     assert engine.wait(within=10).code == 130
