@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import sqlite3
+from datetime import datetime
 from typing import Any
 
 import click
@@ -55,16 +56,16 @@ def _state(context: Context, name: str | None) -> dict[str, Any]:
             return trio.run(functools.partial(ask, context.site, request, seconds=5.0))
         except LedgerHeld:
             context.say("the running engine does not answer: this is what the ledger says")
-    state = read(context.site, _stored, name)
+    state = read(context.site, _stored, name, context.site.env.wall())
     for campaign in state["campaigns"]:
         if campaign["state"] in ("running", "waiting") and not campaign["waiting_for"]:
             campaign["waiting_for"] = _STOPPED
     return state
 
 
-def _stored(conn: sqlite3.Connection, name: str | None) -> dict[str, Any]:
+def _stored(conn: sqlite3.Connection, name: str | None, now: datetime) -> dict[str, Any]:
     rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
-    return {"campaigns": [campaign_object(conn, row) for row in rows]}
+    return {"campaigns": [campaign_object(conn, row.with_hold(now)) for row in rows]}
 
 
 def _steer(context: Context, verb: str, name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import trio
@@ -130,7 +131,7 @@ def _reason(campaign: Campaign) -> str | None:
 
 async def snapshot(run: Run, name: str | None = None) -> dict[str, Any]:
     """Campaigns as `status --json` shows them, with what only the engine knows, and gateways."""
-    rows = await run.store.read(_campaign_objects, name)
+    rows = await run.store.read(_campaign_objects, name, run.now())
     for campaign in run.campaigns.values():
         shown = rows.get(campaign.name)
         if shown is not None and campaign.id in run.targets:
@@ -142,9 +143,11 @@ async def snapshot(run: Run, name: str | None = None) -> dict[str, Any]:
     return {"campaigns": list(rows.values()), "gateways": gateways}
 
 
-def _campaign_objects(conn: sqlite3.Connection, name: str | None) -> dict[str, dict[str, Any]]:
+def _campaign_objects(
+    conn: sqlite3.Connection, name: str | None, now: datetime
+) -> dict[str, dict[str, Any]]:
     rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
-    return {row.name: campaign_object(conn, row) for row in rows}
+    return {row.name: campaign_object(conn, row.with_hold(now)) for row in rows}
 
 
 def _add_pace(run: Run, campaign: Campaign, shown: dict[str, Any]) -> None:

@@ -100,9 +100,8 @@ async def _refuse(run: Run, gateway: Gateway, error: CredentialsRefused) -> None
     gateway.trouble = why
     gateway.row = gateway.row.with_stop(why)
     await run.write(_store_refusal, run.now_ms(), gateway.id, why)
-    run.notice(
-        f"{gateway.name}: {why}; correct it with campaign gateway set {gateway.name} --password-stdin"
-    )
+    name = gateway.name
+    run.notice(f"{name}: {why}; correct it: campaign gateway set {name} --password-stdin")
     run.ring()
 
 

@@ -43,6 +43,10 @@ REPORT_COLUMNS: Final = (
 )  # fmt: skip
 
 
+# A quotation mark before what a spreadsheet would take for a formula, as exports write it.
+_GUARDED: Final = re.compile(r"'+[\s\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠﹦﹢﹣﹫−\t\r\n]")
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a list: where the number is, and which others are kept under which name.
@@ -96,8 +100,22 @@ def _with_header(first: Sequence[str], phone: int) -> Layout:
     names = _distinct_names(first)
     is_report = _begins_like_a_report(first) and phone == REPORT_COLUMNS.index("number")
     own_from = len(REPORT_COLUMNS) if is_report else 0
+    if is_report:
+        names = [_own_name(name) for name in names]
     keep = tuple((i, name) for i, name in enumerate(names) if i != phone and i >= own_from)
     return Layout(phone, names[phone], keep, len(names), has_header=True, is_report=is_report)
+
+
+def _own_name(name: str) -> str:
+    """A list's own column as it was called before a report took it along."""
+    name = unguarded(name)
+    renamed = name.removeprefix("list_")
+    return renamed if renamed in REPORT_COLUMNS else name
+
+
+def unguarded(cell: str) -> str:
+    """A report's cell without the quotation mark that keeps spreadsheets from calculating it."""
+    return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def _without_header(rows: Sequence[Sequence[str]], phone_column: str | None, name: str) -> Layout:

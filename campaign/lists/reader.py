@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, NamedTuple, Self
 from campaign.errors import ListError
 from campaign.lists.delimiters import find_delimiter, stated_delimiter
 from campaign.lists.encodings import TextEncoding, decide_encoding
-from campaign.lists.headers import Layout, lay_out
+from campaign.lists.headers import Layout, lay_out, unguarded
 from campaign.lists.msisdn import Cleaner
 from campaign.lists.records import Broken, Record, read_lines, read_records
 from campaign.lists.refusals import Reason, Refusal
@@ -202,6 +202,9 @@ def _rows(
         if isinstance(outcome, Refusal):
             if outcome.code is not Reason.EMPTY or any(cell.strip() for cell in fields):
                 yield _refused(line, fields[phone], outcome)
+        elif layout.is_report:
+            own = {column: unguarded(fields[i]).strip(_BLANK) for i, column in keep}
+            yield Row(line, outcome, own)
         else:
             yield Row(line, outcome, {column: fields[i].strip(_BLANK) for i, column in keep})
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from campaign.planner.states import RecipientState
-from campaign.store.campaigns import CampaignRow, counts
+from campaign.store.campaigns import CampaignRow, shown_counts
 from campaign.store.summary import by_gateway, by_reason, incidents, retries
 
 R = RecipientState
@@ -83,7 +83,7 @@ class Figures:
         return (
             f"{spelt(self.recipients)}, but {terms} is "
             f"{spelt(sum(self.counts.values()))}: "
-            f"the ledger does not add up, see: campaign verify {self.campaign.name}"
+            "the ledger does not add up, see: campaign doctor"
         )
 
     @property
@@ -95,11 +95,11 @@ class Figures:
 
 def gather(conn: sqlite3.Connection, campaign: CampaignRow) -> Figures:
     """Read everything a report says above its rows; call it inside one read transaction."""
-    gateways = by_gateway(conn, campaign.id)
+    gateways = by_gateway(conn, campaign)
     tries, saved = retries(conn, campaign.id)
     return Figures(
         campaign=campaign,
-        counts=counts(conn, campaign.id),
+        counts=shown_counts(conn, campaign),
         recipients=sum(entry["recipients"] for entry in gateways),
         gateways=gateways,
         reasons=by_reason(conn, campaign.id),

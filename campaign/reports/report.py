@@ -46,7 +46,7 @@ def write_report(
     """
     chosen = _checked(states)
     with _one_moment(conn):
-        figures = _figures(conn, campaign)
+        figures = _figures(conn, campaign, now)
         rows = typed_rows(conn, figures.campaign, chosen)
         covered = figures.covered(chosen)
         match fmt:
@@ -74,20 +74,14 @@ def write_report(
                 assert_never(fmt)
 
 
-def summary_lines(conn: sqlite3.Connection, campaign: CampaignRow) -> list[str]:
-    """The figures of a campaign as lines for a terminal, read in one transaction."""
-    with _one_moment(conn):
-        return figure_lines(_figures(conn, campaign))
-
-
 def format_for(path: str) -> Format | None:
     """The format that a file's name asks for, None if it tells nothing."""
     return _SUFFIXES.get(PurePath(path).suffix.lower())
 
 
-def _figures(conn: sqlite3.Connection, campaign: CampaignRow) -> Figures:
+def _figures(conn: sqlite3.Connection, campaign: CampaignRow, now: datetime) -> Figures:
     # read again: the caller's copy may be older than this transaction
-    return gather(conn, get_campaign(conn, campaign.name))
+    return gather(conn, get_campaign(conn, campaign.name).with_hold(now))
 
 
 def _checked(states: Sequence[str]) -> tuple[str, ...]:

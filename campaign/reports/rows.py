@@ -49,7 +49,7 @@ def typed_rows(
 ) -> Iterator[ReportRow]:
     """Every recipient (in one of `states`, if any are named) in the order of the list. Streams."""
     width = len(campaign.columns)
-    for row in report_rows(conn, campaign.id, states):
+    for row in report_rows(conn, campaign, states):
         yield ReportRow(
             row["row"], row["number"], row["state"], row["evidence"], row["attempts"],
             row["gateway"], row["port"], row["iccid"] or None, row["tid"],

@@ -11,6 +11,8 @@ import os
 import time
 from pathlib import Path
 
+from campaign.errors import StoreError
+
 # How often `acquire` looks again while others are only probing (see there), a millisecond apart.
 _PROBE_TRIES = 100
 
@@ -23,10 +25,17 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if nobody has it, at once; True if it is ours (now or already)."""
+        """Take the lock if nobody has it, at once; True if it is ours (now or already).
+
+        Makes the folder; raises `StoreError` where neither it nor the file can be made.
+        """
         if self._descriptor is not None:
             return True
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"cannot lock {self.path}: {error.strerror}") from error
         if not _lock_exclusively(descriptor):
             os.close(descriptor)
             return False

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -190,7 +191,7 @@ async def _run(
                 await _end_idle_simulated(store)
                 raise
             rows = [await store.read(get_campaign, name) for name in names()]
-            objects = [await store.read(_final_object, row) for row in rows]
+            objects = [await store.read(_final_object, row, site.env.wall()) for row in rows]
             for campaign in objects:
                 campaign["seconds"] = round(site.env.monotonic() - began, 1)
             if not interrupted and not ended.waiting:
@@ -198,13 +199,15 @@ async def _run(
     return Result(objects, interrupted, ended.waiting, ended.refused)
 
 
-def _final_objects(conn: sqlite3.Connection, name: str | None) -> list[dict[str, Any]]:
+def _final_objects(
+    conn: sqlite3.Connection, name: str | None, now: datetime
+) -> list[dict[str, Any]]:
     rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
-    return [_final_object(conn, row) for row in rows]
+    return [_final_object(conn, row, now) for row in rows]
 
 
-def _final_object(conn: sqlite3.Connection, row: CampaignRow) -> dict[str, Any]:
-    return {**campaign_object(conn, row), "incidents": incidents(conn, row.id)}
+def _final_object(conn: sqlite3.Connection, row: CampaignRow, now: datetime) -> dict[str, Any]:
+    return {**campaign_object(conn, row.with_hold(now)), "incidents": incidents(conn, row.id)}
 
 
 def _new_run(
@@ -390,7 +393,7 @@ async def _follow_remote(site: Site, name: str | None, screen: Screen) -> Result
             if all(campaign["state"] in _ENDED for campaign in state["campaigns"]):
                 break
             await trio.sleep(_SHOW_EVERY)
-    objects = read(site, _final_objects, name)
+    objects = read(site, _final_objects, name, site.env.wall())
     left = [campaign["name"] for campaign in objects if campaign["state"] not in _ENDED]
     if left and not interrupted and not is_held(site.paths.lock):
         raise CampaignError(

@@ -6,7 +6,8 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from campaign.errors import UsageError
@@ -35,6 +36,20 @@ class CampaignRow:
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
+    hold: str | None = None
+    """Why all its waiting recipients are held at the moment (paused, window); see `with_hold`."""
+
+    def with_hold(self, now: datetime) -> CampaignRow:
+        """The campaign as it is to be shown at `now` (aware UTC).
+
+        A pause or a closed window leaves rows stored as pending: held is derived for output.
+        """
+        if self.state in (CampaignState.FINISHED, CampaignState.CANCELLED):
+            return self
+        window = self.options.parsed_window
+        closed = window is not None and not window.is_open(now)
+        paused = self.state is CampaignState.PAUSED
+        return replace(self, hold="paused" if paused else "window" if closed else None)
 
 
 class NewRecipient(NamedTuple):
@@ -269,3 +284,12 @@ def cancel_waiting(
     tally.store(conn)
     set_campaign_state(conn, now_ms, campaign_id, CampaignState.CANCELLED, why, by=by)
     return total
+
+
+def shown_counts(conn: sqlite3.Connection, campaign: CampaignRow) -> dict[RecipientState, int]:
+    """Recipients by state as they are shown: waiting ones are held while the campaign is."""
+    tallies = counts(conn, campaign.id)
+    if campaign.hold is not None:
+        tallies[RecipientState.HELD] += tallies[RecipientState.PENDING]
+        tallies[RecipientState.PENDING] = 0
+    return tallies

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from campaign.planner.states import RecipientState
-from campaign.store.campaigns import CampaignRow, counts
+from campaign.store.campaigns import CampaignRow, counts, shown_counts
 
 REPORT_COLUMNS = (
     "row", "number", "state", "evidence", "attempts", "gateway", "port", "iccid", "tid",
@@ -16,21 +16,27 @@ REPORT_COLUMNS = (
 """First columns of every export, in this order; the list's own columns follow."""
 
 
+_SHOWN = "CASE WHEN r.state = 'pending' AND :hold IS NOT NULL THEN 'held' ELSE r.state END"
+"""A recipient's state as it is shown (`CampaignRow.hold`)."""
+
+
 def report_rows(
-    conn: sqlite3.Connection, campaign_id: int, states: Sequence[str] = ()
+    conn: sqlite3.Connection, campaign: CampaignRow, states: Sequence[str] = ()
 ) -> Iterator[sqlite3.Row]:
     """Every recipient in the order of the list: the columns above plus `cause` and `columns`
     (a JSON array of the list's own values, or NULL). Streams."""
-    marks = ", ".join("?" * len(states))
+    chosen = {f"state{i}": state for i, state in enumerate(states)}
+    only = f"AND {_SHOWN} IN ({', '.join(f':{name}' for name in chosen)})" if chosen else ""
     yield from conn.execute(
         # index recipients_campaign: primary-key order is the list's order
         f"""
-        SELECT r.row, r.number, r.state, r.evidence, r.attempts, g.name AS gateway, r.port,
-            r.iccid, r.tid, r.sent_at, r.delivered_at, r.code, r.reason, r.cause, r.columns
+        SELECT r.row, r.number, {_SHOWN} AS state, r.evidence, r.attempts, g.name AS gateway,
+            r.port, r.iccid, r.tid, r.sent_at, r.delivered_at, r.code, r.reason,
+            CASE WHEN r.state = 'pending' THEN :hold ELSE r.cause END AS cause, r.columns
         FROM recipients AS r LEFT JOIN gateways AS g ON g.id = r.gateway_id
-        WHERE r.campaign_id = ? {f"AND r.state IN ({marks})" if states else ""} ORDER BY r.id
+        WHERE r.campaign_id = :campaign {only} ORDER BY r.id
         """,
-        (campaign_id, *states),
+        {"campaign": campaign.id, "hold": campaign.hold, **chosen},
     )
 
 
@@ -53,15 +59,15 @@ def incidents(conn: sqlite3.Connection, campaign_id: int) -> dict[str, int]:
     return {kind: found.get(kind, 0) for kind in ("duplicate", "anomaly", "opted_out_in_flight")}
 
 
-def by_gateway(conn: sqlite3.Connection, campaign_id: int) -> list[dict[str, Any]]:
+def by_gateway(conn: sqlite3.Connection, campaign: CampaignRow) -> list[dict[str, Any]]:
     """Recipients by gateway, port and state, for the report."""
     rows = conn.execute(
-        """
-        SELECT g.name AS gateway, r.state, count(*) AS n FROM recipients AS r
+        f"""
+        SELECT g.name AS gateway, {_SHOWN} AS state, count(*) AS n FROM recipients AS r
         LEFT JOIN gateways AS g ON g.id = r.gateway_id
-        WHERE r.campaign_id = ? GROUP BY g.name, r.state ORDER BY g.name, r.state
+        WHERE r.campaign_id = :campaign GROUP BY 1, 2 ORDER BY 1, 2
         """,
-        (campaign_id,),
+        {"campaign": campaign.id, "hold": campaign.hold},
     )
     grouped: dict[str | None, dict[str, int]] = {}
     for row in rows:
@@ -129,7 +135,7 @@ def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int | No
 
 def campaign_object(conn: sqlite3.Connection, campaign: CampaignRow) -> dict[str, Any]:
     """A campaign as `status --json` shows it, without what only a running engine knows."""
-    tallies = counts(conn, campaign.id)
+    tallies = shown_counts(conn, campaign)
     return {
         "name": campaign.name,
         "state": str(campaign.state),

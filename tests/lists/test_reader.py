@@ -193,6 +193,15 @@ def test_a_delivery_report_can_be_launched_again(read_bytes: ReadBytes) -> None:
         assert list(reader) == [Row(2, "13125550101", {"name": "Ada", "mobile": "x"})]
 
 
+def test_a_launched_again_report_has_its_own_columns_under_their_own_names(
+    read_bytes: ReadBytes,
+) -> None:
+    header = ",".join((*REPORT_COLUMNS, "list_code", "nick"))
+    values = ["2", "13125550101", "unknown", "none", "1", "gw", "1.01", "", "7", "", "", "", ""]
+    with read_bytes(f"{header}\n{','.join(values)},'=5,'@ada\n") as reader:
+        assert list(reader) == [Row(2, "13125550101", {"code": "=5", "nick": "@ada"})]
+
+
 def test_a_list_can_be_read_twice(read_bytes: ReadBytes) -> None:
     with read_bytes(f"phone\n{A}\n") as reader:
         assert list(reader) == list(reader) != []

@@ -102,8 +102,11 @@ class Ledger:
         tally.moved(campaign_id, RecipientState(old), RecipientState(path[-1] if path else old))
         tally.store(self.conn)
 
-    def retry(self, campaign: CampaignRow) -> None:
-        decide(self.conn, START_MS, "retry", "proved failure", campaign_id=campaign.id)
+    def retry(self, campaign: CampaignRow, recipient_id: int) -> None:
+        decide(
+            self.conn, START_MS, "retry", "proved failure", campaign_id=campaign.id,
+            recipient_id=recipient_id,
+        )  # fmt: skip
 
     def incident(self, campaign: CampaignRow, kind: str) -> None:
         incident(self.conn, START_MS, kind, "two reports", campaign_id=campaign.id)
@@ -153,6 +156,6 @@ def mixed(ledger: Ledger) -> CampaignRow:
     )  # fmt: skip
     ledger.settle("999100006", "skipped", cause="opted_out", reason="opted out")
     ledger.settle("999100007", "assigned", attempts=1, gateway_id=first, port="1.01", tid=45)
-    ledger.retry(campaign)
-    ledger.retry(campaign)
+    ledger.retry(campaign, 1)
+    ledger.retry(campaign, 2)
     return campaign

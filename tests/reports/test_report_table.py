@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from campaign.errors import StoreError
-from campaign.reports.report import format_for, summary_lines
+from campaign.reports.report import format_for
 from campaign.store.campaigns import CampaignRow
 
 EXPECTED = """\
@@ -50,7 +50,6 @@ To list them, and to decide:
 def test_the_summary_is_exactly_this(ledger: Any, mixed: CampaignRow) -> None:
     ledger.finish(mixed, 3665)
     ledger.incident(mixed, "duplicate")
-    assert "\n".join(summary_lines(ledger.reader, mixed)) + "\n" == EXPECTED
     assert ledger.report(mixed, "table").decode() == EXPECTED
 
 
@@ -75,7 +74,7 @@ def test_a_long_choice_says_where_the_rest_is(ledger: Any) -> None:
 def test_a_campaign_without_trouble_says_little(ledger: Any) -> None:
     campaign = ledger.campaign([("999100001",)])
     ledger.settle("999100001", "sent")
-    assert summary_lines(ledger.reader, campaign)[4:] == [
+    assert ledger.report(campaign, "table").decode().splitlines()[4:] == [
         "  sent  1  100.0 %",
         "recipients 1 = 1 sent",
         "",
@@ -88,23 +87,23 @@ def test_a_campaign_without_trouble_says_little(ledger: Any) -> None:
 
 def test_a_ledger_that_does_not_add_up_is_said_to(ledger: Any, mixed: CampaignRow) -> None:
     ledger.conn.execute("UPDATE tallies SET n = n + 2 WHERE state = 'sent'")
-    text = "\n".join(summary_lines(ledger.reader, mixed))
+    text = "\n".join(ledger.report(mixed, "table").decode().splitlines())
     assert "recipients 8, but 1 delivered + 3 sent" in text
-    assert "is 10: the ledger does not add up, see: campaign verify spring" in text
+    assert "is 10: the ledger does not add up, see: campaign doctor" in text
 
 
 def test_rare_reasons_are_counted_together(ledger: Any) -> None:
     campaign = ledger.campaign([(f"9991000{n:02}",) for n in range(25)])
     for n in range(25):
         ledger.settle(f"9991000{n:02}", "failed", reason=f"reason {n}")
-    lines = summary_lines(ledger.reader, campaign)
+    lines = ledger.report(campaign, "table").decode().splitlines()
     assert "  and 5 recipients for rarer reasons: see --format json" in lines
 
 
 def test_names_and_reasons_cannot_write_to_the_terminal(ledger: Any) -> None:
     campaign = ledger.campaign([("999100001",)], name="a\x1b]0;x\x07 b")
     ledger.settle("999100001", "unknown", reason="\x1b[2Jgone\nrecipients 0 = 0")
-    lines = summary_lines(ledger.reader, campaign)
+    lines = ledger.report(campaign, "table").decode().splitlines()
     assert all(line.isprintable() for line in lines)
     assert not any(line.startswith("recipients 0") for line in lines)
 
@@ -112,7 +111,7 @@ def test_names_and_reasons_cannot_write_to_the_terminal(ledger: Any) -> None:
 def test_a_ledger_that_cannot_be_read_is_a_store_error(ledger: Any, mixed: CampaignRow) -> None:
     ledger.conn.execute("ALTER TABLE tallies RENAME TO gone")
     with pytest.raises(StoreError, match="could not be read"):
-        summary_lines(ledger.reader, mixed)
+        ledger.report(mixed, "table").decode().splitlines()
 
 
 @pytest.mark.parametrize(

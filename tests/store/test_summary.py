@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from campaign.planner.states import UnknownCause
-from campaign.store.campaigns import Refusal, add_recipients, get_campaign
+from campaign.planner.options import CampaignOptions
+from campaign.planner.states import CampaignState, UnknownCause
+from campaign.store.campaigns import (
+    Refusal,
+    add_recipients,
+    get_campaign,
+    set_campaign_state,
+)
 from campaign.store.inbound import InboundRow, keep_inbound
 from campaign.store.outcomes import close_unknown
 from campaign.store.summary import (
@@ -20,6 +27,8 @@ from campaign.store.summary import (
     work_left,
 )
 
+START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+
 
 def finished(ledger: Any) -> int:
     """Sent by the second try, failed for good, unknown, pending."""
@@ -33,8 +42,8 @@ def finished(ledger: Any) -> int:
 
 
 def test_the_report_has_every_recipient_in_the_order_of_the_list(ledger: Any) -> None:
-    campaign_id = finished(ledger)
-    rows = ledger.do(lambda conn: list(report_rows(conn, campaign_id)))
+    finished(ledger)
+    rows = ledger.do(lambda conn: list(report_rows(conn, get_campaign(conn, "spring"))))
     assert set(REPORT_COLUMNS) < set(rows[0].keys())
     assert [(row["row"], row["state"], row["attempts"], row["gateway"]) for row in rows] == [
         (1, "sent", 2, "gw"), (2, "failed", 1, "gw"), (3, "unknown", 1, "gw"),
@@ -42,9 +51,28 @@ def test_the_report_has_every_recipient_in_the_order_of_the_list(ledger: Any) ->
     ]  # fmt: skip
 
 
-def test_the_report_can_be_narrowed_to_states(ledger: Any) -> None:
+def test_waiting_recipients_of_a_paused_campaign_are_shown_as_held(ledger: Any) -> None:
     campaign_id = finished(ledger)
-    rows = ledger.do(lambda conn: list(report_rows(conn, campaign_id, ("failed", "unknown"))))
+    ledger.do(set_campaign_state, ledger.now, campaign_id, CampaignState.PAUSED, "asked to")
+    campaign = ledger.do(get_campaign, "spring").with_hold(START)
+    rows = ledger.do(lambda conn: list(report_rows(conn, campaign, ("held",))))
+    assert [(row["row"], row["cause"]) for row in rows] == [(4, "paused")]
+    counts = ledger.do(campaign_object, campaign)["counts"]
+    assert (counts["held"], counts["pending"]) == (1, 0)
+
+
+def test_waiting_recipients_outside_the_window_are_shown_as_held(ledger: Any) -> None:
+    ledger.campaign(2, options=CampaignOptions(window="11:00-12:00", timezone="UTC"))
+    campaign = ledger.do(get_campaign, "spring")
+    assert campaign.with_hold(START).hold == "window"
+    assert campaign.with_hold(START + timedelta(hours=1, minutes=30)).hold is None
+
+
+def test_the_report_can_be_narrowed_to_states(ledger: Any) -> None:
+    finished(ledger)
+    rows = ledger.do(
+        lambda conn: list(report_rows(conn, get_campaign(conn, "spring"), ("failed", "unknown")))
+    )
     assert [row["row"] for row in rows] == [2, 3]
 
 
@@ -56,7 +84,8 @@ def test_reasons_are_counted_and_successes_have_none(ledger: Any) -> None:
 
 
 def test_recipients_are_counted_by_gateway(ledger: Any) -> None:
-    assert ledger.do(by_gateway, finished(ledger)) == [
+    finished(ledger)
+    assert ledger.do(by_gateway, ledger.do(get_campaign, "spring")) == [
         {"gateway": None, "recipients": 1, "counts": {"pending": 1}},
         {"gateway": "gw", "recipients": 3, "counts": {"failed": 1, "sent": 1, "unknown": 1}},
     ]
