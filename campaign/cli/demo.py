@@ -41,7 +41,7 @@ def demo(context: Context, recipients: int, out: Path) -> None:
     order = prepare_demo(context.site.env, out, recipients)
     context.say(
         f"demo: {recipients} recipients over 3 simulated gateways with 4 ports each; the network\n"
-        "refuses a third of what sim2 sends. Times are shortened for the show: a message takes\n"
+        "refuses most of what sim2 sends. Times are shortened for the show: a message takes\n"
         "0.2 s on air instead of seconds, reports come every second, waits are 3 s instead of 30."
     )
     with open_screen(context.site.env, quiet=context.quiet) as screen:

@@ -209,9 +209,11 @@ def resume_command(context: Context, names: list[str]) -> str:
 def _summary(campaign: dict[str, Any]) -> list[str]:
     counts = {state: n for state, n in campaign["counts"].items() if n}
     states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no recipients"
+    over = campaign["state"] in ("finished", "cancelled")
+    how = campaign["state"] if over else f"is not over ({campaign['state']})"
     lines = [
         (
-            f"campaign {campaign['name']} {campaign['state']} after {campaign['seconds']:g} s: "
+            f"campaign {campaign['name']} {how} after {campaign['seconds']:g} s: "
             f"{campaign['recipients']} recipients: {states}"
         )
     ]

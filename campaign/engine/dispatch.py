@@ -75,14 +75,14 @@ async def _claim(
         opens = campaign.window.next_open(run.now())
         campaign.why[gateway.name] = f"the sending window opens at {opens:%Y-%m-%d %H:%M %Z}"
         return [], now + (opens - run.now()).total_seconds()
-    pending, due_ms = await run.store.read(work_left, campaign.id)
+    pending, in_flight, due_ms = await run.store.read(work_left, campaign.id)
     # what is due already waits for a port, not for a time: waking at a past time would spin
     wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
     if not pending and (due_ms is None or wakes):
         campaign.why.pop(gateway.name, None)
         return [], min(wakes, default=None)
     settings = run.settings(gateway, campaign.id)
-    turn = _plan(run, gateway, campaign, settings, busy, pending, now)
+    turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
     if not turn.grants:
         campaign.why[gateway.name] = turn.why
         wakes += [] if turn.wake_at is None else [turn.wake_at]
@@ -120,6 +120,7 @@ def _plan(
     settings: Settings,
     busy: dict[int, int],
     pending: int,
+    in_flight: int,
     now: float,
 ) -> Turn:
     held = _return_path(run, gateway, settings, now)
@@ -143,7 +144,7 @@ def _plan(
             if campaign.takes_port(port.number)
         ],
         now,
-        share=-(-max(1, pending) // max(1, run.usable_ports(campaign))),
+        fair=-(-(pending + in_flight) // max(1, run.usable_ports(campaign))),
         budget=1 if campaign.options.rate or held is not None else None,
         single=single or held is not None,
         slow_start=not gateway.pushed and settings.return_path != "assume",

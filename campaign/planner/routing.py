@@ -49,14 +49,14 @@ def plan_turn(
     ports: Sequence[PortFacts],
     now: float,
     *,
-    share: int,
+    fair: int,
     budget: int | None,
     single: bool,
     slow_start: bool,
 ) -> Turn:
     """Grant each port the free part of its window.
 
-    `share` is the most one port may take (waiting recipients over all usable ports), `budget` the
+    `fair` is the most one port may hold (what is left over all usable ports), `budget` the
     campaign rate's remaining messages (None: no rate), `single` one message at a time (a rate or
     interval is set), `slow_start` at most one outstanding per port until the return path is proved.
     """
@@ -66,13 +66,13 @@ def plan_turn(
     left = budget
     # the emptiest port first, so that the last few recipients go to idle SIMs
     for facts in sorted(ports, key=lambda facts: (facts.outstanding, facts.port)):
-        free, why, wake = _free(facts, now, single=single, slow_start=slow_start)
+        free, why, wake = _free(facts, now, fair=max(1, fair), single=single, slow_start=slow_start)
         if free <= 0:
             waits[why] = waits.get(why, 0) + 1
             if wake is not None:
                 wakes.append(wake)
             continue
-        count = min(free, max(1, share)) if left is None else min(free, max(1, share), left)
+        count = free if left is None else min(free, left)
         if count > 0:
             grants.append(Grant(facts.port, count, f"{gateway_id}:{facts.port}"))
             left = None if left is None else left - count
@@ -81,7 +81,7 @@ def plan_turn(
 
 
 def _free(
-    facts: PortFacts, now: float, *, single: bool, slow_start: bool
+    facts: PortFacts, now: float, *, fair: int, single: bool, slow_start: bool
 ) -> tuple[int, str, float | None]:
     """Free messages of one port, else why there are none and when that may change."""
     if not facts.usable:
@@ -91,7 +91,7 @@ def _free(
     if now < facts.ready_at:
         return 0, "pacing", facts.ready_at
     window = 1 if slow_start or facts.probing or facts.rests_until is not None else facts.window
-    free = window - facts.outstanding
+    free = min(window, fair) - facts.outstanding
     if free <= 0:
         return 0, "waiting for the first report" if slow_start else "busy", None
     return (1 if single else free), "", None

@@ -68,7 +68,7 @@ def prepare_demo(env: Env, out: Path, recipients: int) -> DemoOrder:
     simulation = Simulation(
         3,
         ("--ports", "4", "--sms-seconds", "0.2", "--magic", "--set", "receipts-seconds=0.5-1.5"),
-        per_gateway=((), ("--fail-rate", "0.35"), ()),
+        per_gateway=((), ("--fail-rate", "0.6"), ()),
     )
     return DemoOrder(Site(paths, out / "demo-optouts.db", env), request, simulation)
 

@@ -120,8 +120,8 @@ def retries(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int]:
     return decided, saved
 
 
-def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int | None]:
-    """(waiting recipients, when the next held one is due in ms or None)."""
+def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int, int | None]:
+    """(waiting recipients, those in flight, when the next held one is due in ms or None)."""
     tallies = counts(conn, campaign_id)
     due: int | None = None
     if tallies[RecipientState.HELD]:
@@ -130,7 +130,7 @@ def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int | No
             "SELECT min(due_ms) FROM recipients WHERE campaign_id = ? AND state = 'held'",
             (campaign_id,),
         ).fetchone()
-    return tallies[RecipientState.PENDING], due
+    return tallies[RecipientState.PENDING], tallies[RecipientState.ASSIGNED], due
 
 
 def campaign_object(conn: sqlite3.Connection, campaign: CampaignRow) -> dict[str, Any]:

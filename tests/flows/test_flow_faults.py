@@ -57,8 +57,13 @@ _TROUBLES = (
     ),
     Trouble(
         "deaf",
-        "SELECT count(*) FROM decisions WHERE kind = 'doubt'",
-        # with this seed each gateway takes its second post and does not answer it
+        # tasks that were posted, and no answer names them: with this seed each gateway takes its
+        # second post without a word
+        """
+        SELECT count(*) FROM tasks AS t WHERE posts > 0 AND NOT EXISTS (
+            SELECT 1 FROM evidence AS e WHERE e.kind = 'post' AND e.gateway_id = t.gateway_id
+                AND ',' || e.asked || ',' LIKE '%,' || t.tid || ',%')
+        """,
         {"seed": "11", "deaf-seconds": "4"},
         {"client-timeout": "1s", **_NO_REST},
     ),

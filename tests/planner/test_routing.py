@@ -21,7 +21,7 @@ def port(number: int = 1, **facts: Any) -> PortFacts:
 
 def turn(*ports: PortFacts, **changes: Any) -> Turn:
     defaults: dict[str, Any] = {
-        "share": 100, "budget": None, "single": False, "slow_start": False,
+        "fair": 100, "budget": None, "single": False, "slow_start": False,
     }  # fmt: skip
     return plan_turn(7, ports, NOW, **{**defaults, **changes})
 
@@ -35,9 +35,11 @@ def test_the_emptiest_port_comes_first() -> None:
     assert [grant.port for grant in granted] == [2, 3, 1]
 
 
-def test_a_share_keeps_one_port_from_taking_everything() -> None:
-    assert [grant.count for grant in turn(port(1), port(2), share=3).grants] == [3, 3]
-    assert [grant.count for grant in turn(port(1), share=0).grants] == [1]
+def test_a_fair_part_keeps_one_port_from_holding_everything() -> None:
+    assert [grant.count for grant in turn(port(1), port(2), fair=3).grants] == [3, 3]
+    assert [grant.count for grant in turn(port(1, outstanding=2), fair=3).grants] == [1]
+    assert turn(port(1, outstanding=3), fair=3).grants == ()
+    assert [grant.count for grant in turn(port(1), fair=0).grants] == [1]
 
 
 @pytest.mark.parametrize(
@@ -103,12 +105,10 @@ PORT = st.builds(
     st.booleans(),
     st.booleans(),
 )
-def test_no_grant_ever_exceeds_window_share_budget_or_a_ports_own_limits(
-    ports: list[PortFacts], share: int, budget: int | None, single: bool, slow_start: bool
+def test_no_grant_ever_exceeds_window_fair_part_budget_or_a_ports_own_limits(
+    ports: list[PortFacts], fair: int, budget: int | None, single: bool, slow_start: bool
 ) -> None:
-    told = plan_turn(
-        7, ports, NOW, share=share, budget=budget, single=single, slow_start=slow_start
-    )
+    told = plan_turn(7, ports, NOW, fair=fair, budget=budget, single=single, slow_start=slow_start)
     facts = {port.port: port for port in ports}
     assert len({grant.port for grant in told.grants}) == len(told.grants)
     for grant in told.grants:
@@ -116,7 +116,7 @@ def test_no_grant_ever_exceeds_window_share_budget_or_a_ports_own_limits(
         assert port.usable
         assert port.ready_at <= NOW
         assert port.rests_until is None or port.rests_until <= NOW
-        assert 1 <= grant.count <= min(max(1, share), port.window - port.outstanding)
+        assert 1 <= grant.count <= min(max(1, fair), port.window) - port.outstanding
         assert grant.count == 1 or not single
         assert grant.count + port.outstanding == 1 or not (
             slow_start or port.probing or port.rests_until is not None

@@ -97,9 +97,9 @@ def test_a_retry_that_helped_is_told(ledger: Any) -> None:
 
 def test_what_is_left_and_when_it_is_due(ledger: Any) -> None:
     campaign_id = ledger.campaign(3)
-    assert ledger.do(work_left, campaign_id) == (3, None)
+    assert ledger.do(work_left, campaign_id) == (3, 0, None)
     ledger.report(ledger.claim_one(campaign_id, count=1), failed=[(1, 7, None)])
-    assert ledger.do(work_left, campaign_id) == (2, ledger.now + 10_000)
+    assert ledger.do(work_left, campaign_id) == (2, 0, ledger.now + 10_000)
 
 
 def test_every_kind_of_incident_is_named(ledger: Any) -> None:
