@@ -108,3 +108,12 @@ class SchemaError(StoreError):
 
 class EngineError(CampaignError):
     """The running engine refused a command or did not answer it."""
+
+
+def first_of(group: BaseExceptionGroup[CampaignError]) -> CampaignError:
+    """The first of the errors that ended several tasks together."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, CampaignError)  # noqa: S101 - `except*` selected it
+    return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,14 @@ class Context:
         """Talk: to stderr, silent with --quiet."""
         if not self.quiet:
             click.echo(text, err=True)
+
+    def command(self, *words: str) -> str:
+        """A command line to type next, with the global options this one was called with."""
+        usual = Site.at()
+        given = ["campaign"]
+        given += ["--db", str(self.site.paths.db)] if self.site.paths != usual.paths else []
+        given += ["--optouts", str(self.site.optouts)] if self.site.optouts != usual.optouts else []
+        return shlex.join([*given, *words])
 
     def print_json(self, value: Any) -> None:
         """Data: one JSON document to stdout."""

@@ -19,7 +19,7 @@ from campaign.store.campaigns import get_campaign
 from campaign.store.opening import open_reader
 
 
-@click.command()
+@click.command(short_help="See it all on simulated gateways.")
 @click.option(
     "--recipients", type=click.IntRange(1, 5000), default=240, show_default=True, metavar="N"
 )

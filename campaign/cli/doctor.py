@@ -15,7 +15,7 @@ from campaign.service.doctor import Verdict, examine
 _LOOK = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
-@click.command()
+@click.command(short_help="Check what a campaign needs.")
 @json_option
 @pass_context
 def doctor(context: Context) -> None:

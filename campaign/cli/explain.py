@@ -9,7 +9,7 @@ from campaign.cli.listing import print_facts
 from campaign.service.explaining import readings
 
 
-@click.command()
+@click.command(short_help="The meaning of a code.")
 @click.argument("code", type=int)
 @json_option
 @pass_context

@@ -26,7 +26,7 @@ from campaign.service.probing import (
 _PORT_HEADINGS = ("port", "state", "signal", "operator", "number", "ICCID", "balance")
 
 
-@click.group()
+@click.group(short_help="Register, look at and test gateways.")
 def gateway() -> None:
     """The gateways of this ledger: add, list, show, set, remove, test.
 
@@ -108,7 +108,7 @@ def add(
         context.print_json(gateways.as_json(gateways.view(context.site, name)))
     else:
         click.echo(f"gateway {name} is registered")
-    context.say(f"Next: campaign gateway test {name}")
+    context.say(f"Next: {context.command('gateway', 'test', name)}")
 
 
 @gateway.command("list")

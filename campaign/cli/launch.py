@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -21,16 +20,16 @@ from campaign.errors import UsageError
 from campaign.planner.thresholds import Threshold
 from campaign.service.defaults import settle_window
 from campaign.service.ledger import read
-from campaign.service.program import Result, Simulation
+from campaign.service.outcome import Result
 from campaign.service.program import launch as launch_campaign
 from campaign.service.program import resume as resume_campaigns
-from campaign.service.site import Site
+from campaign.service.simulated import Simulation
 from campaign.store.campaigns import get_campaign
 
 _SIMULATED_PORTS = 8
 
 
-@click.command()
+@click.command(short_help="Import a list and send it.")
 @click.argument("list_path", metavar="LIST")
 @launch_options
 @click.option("--name", help="Name of the campaign. Default: the list's, with the time.")
@@ -122,7 +121,7 @@ def launch(
     finish(context, result, thresholds, rejects=Path(rejects))
 
 
-@click.command()
+@click.command(short_help="Go on after a crash or an interrupt.")
 @click.argument("name", required=False)
 @click.option("--listen", metavar="HOST:PORT", callback=host_port, help="Where reports arrive.")
 @click.option("--public-url", metavar="URL", help="The address devices are told to report to.")
@@ -173,7 +172,7 @@ def finish(
         )
     else:
         for campaign in result.campaigns:
-            for line in _summary(campaign):
+            for line in _summary(context, campaign):
                 click.echo(line)
             if campaign["refused"] and rejects is not None:
                 click.echo(f"  {campaign['refused']} rows refused, see {rejects}")
@@ -199,14 +198,10 @@ def finish(
 
 def resume_command(context: Context, names: list[str]) -> str:
     """What to type to go on."""
-    site, usual = context.site, Site.at()
-    words = ["campaign"]
-    words += ["--db", str(site.paths.db)] if site.paths != usual.paths else []
-    words += ["--optouts", str(site.optouts)] if site.optouts != usual.optouts else []
-    return shlex.join([*words, "resume", *(names if len(names) == 1 else [])])
+    return context.command("resume", *(names if len(names) == 1 else []))
 
 
-def _summary(campaign: dict[str, Any]) -> list[str]:
+def _summary(context: Context, campaign: dict[str, Any]) -> list[str]:
     counts = {state: n for state, n in campaign["counts"].items() if n}
     states = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no recipients"
     over = campaign["state"] in ("finished", "cancelled")
@@ -220,7 +215,7 @@ def _summary(campaign: dict[str, Any]) -> list[str]:
     happened = {kind: n for kind, n in campaign["incidents"].items() if n}
     if happened:
         lines.append("  incidents: " + ", ".join(f"{n} {kind}" for kind, n in happened.items()))
-    lines.append(f"  report: campaign report {campaign['name']}")
+    lines.append(f"  report: {context.command('report', campaign['name'])}")
     return lines
 
 

@@ -19,7 +19,7 @@ _REGION = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Who must not be written to.")
 def optout() -> None:
     """Who must not be written to: one store for all ledgers of this user.
 

@@ -16,7 +16,7 @@ from campaign.service.planning import Plan, PlanRequest, plan_json
 from campaign.service.planning import plan as make_plan
 
 
-@click.command()
+@click.command(short_help="What a launch would come to.")
 @click.argument("list_path", metavar="LIST")
 @launch_options
 @click.option(

@@ -13,7 +13,7 @@ from campaign.cli.context import Context, host_port, pass_context
 from campaign.service.processes import stop_receiver
 from campaign.service.receiving import run_receiver
 from campaign.service.simulating import run_simulator
-from campaign.simulator import MAGIC, SimulatorSettings, settings_help
+from campaign.simulator import MAGIC, PROFILES, SimulatorSettings, settings_help
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
@@ -26,22 +26,44 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 
 
 @click.command(
+    short_help="Run one simulated gateway.",
     epilog="Settings (--set KEY=VALUE):\n\n"
     + _table([(key, default, about) for key, default, about in settings_help()])
     + "\n\nMagic numbers (--magic), by their last digits:\n\n"
-    + _table([(f"…{magic.suffix}", magic.meaning) for magic in MAGIC])
+    + _table([(f"…{magic.suffix}", magic.meaning) for magic in MAGIC]),
 )
 @click.option(
-    "--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", callback=host_port
+    "--listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="HOST:PORT",
+    callback=host_port,
+    help="Port 0: any free one.",
 )
-@click.option("--ports", type=click.IntRange(1, 512), default=8, show_default=True)
-@click.option("--slots", type=click.IntRange(1, 26), default=1, show_default=True)
-@click.option("--username", default="root", show_default=True)
+@click.option(
+    "--ports", type=click.IntRange(1, 512), default=8, show_default=True, help="SIM ports."
+)
+@click.option(
+    "--slots", type=click.IntRange(1, 26), default=1, show_default=True, help="SIMs of each port."
+)
+@click.option("--username", default="root", show_default=True, help="The user it knows.")
 @click.option("--password", default="root", show_default=True, help="Not a secret.")
 @click.option("--sms-seconds", default="2", show_default=True, help="Air time of one message.")
 @click.option("--fail-rate", default="0", show_default=True, metavar="P", help="Share that fails.")
-@click.option("--profile", default="clean", show_default=True, metavar="P", help="Set of faults.")
-@click.option("--dialect", type=click.Choice(["2.0", "2.4"]), default="2.0", show_default=True)
+@click.option(
+    "--profile",
+    default="clean",
+    show_default=True,
+    metavar="P",
+    help=f"Set of faults: {', '.join(PROFILES)}.",
+)
+@click.option(
+    "--dialect",
+    type=click.Choice(["2.0", "2.4"]),
+    default="2.0",
+    show_default=True,
+    help="Firmware: ports are written 1A in 2.0, 1.01 in 2.4.",
+)
 @click.option("--seed", type=int, metavar="N", help="The same device again.")
 @click.option("--ledger", type=click.Path(path_type=Path), metavar="FILE", help="The ground truth.")
 @click.option("--magic", is_flag=True, help="Obey magic numbers.")
@@ -70,7 +92,7 @@ def simulate(
     )
 
 
-@click.command()
+@click.command(short_help="The receiver alone.")
 @click.option(
     "--listen", metavar="HOST:PORT", callback=host_port, help="Needed only the first time."
 )

@@ -16,14 +16,16 @@ from campaign.reports.report import FORMATS, format_for, write_report
 from campaign.store.campaigns import get_campaign
 from campaign.store.opening import open_reader
 
+_STATES = [state.value for state in RecipientState]
 
-@click.command()
+
+@click.command(short_help="Who exactly got it.")
 @click.argument("name")
 @click.option(
     "--format", "fmt", type=click.Choice(FORMATS), help="Default: by -o's ending, else table."
 )
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice(list(RecipientState)),
+    "--state", "states", multiple=True, type=click.Choice(_STATES),
     help="Only recipients in this state; repeatable.",
 )  # fmt: skip
 @click.option(

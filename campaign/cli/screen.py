@@ -126,7 +126,7 @@ def campaign_line(campaign: dict[str, Any]) -> str:
     if campaign["rate_per_second"]:
         parts.append(f"{campaign['rate_per_second']:g}/s")
     if campaign["eta"]:
-        parts.append(f"until {campaign['eta'][11:16]} UTC")
+        parts.append(f"done about {campaign['eta'][11:16]} UTC")
     if campaign["waiting_for"]:
         parts.append(f"waits: {campaign['waiting_for']}")
     return ", ".join(parts)
@@ -141,7 +141,7 @@ def _campaign_view(campaign: dict[str, Any]) -> list[Any]:
     head.add_column(ratio=1)
     head.add_column(no_wrap=True)
     pace = f"{campaign['rate_per_second']:g}/s" if campaign["rate_per_second"] else ""
-    eta = f"until {campaign['eta'][11:19]} UTC" if campaign["eta"] else ""
+    eta = f"done about {campaign['eta'][11:16]} UTC" if campaign["eta"] else ""
     head.add_row(
         Text(campaign["name"], "bold"),
         ProgressBar(total=total, completed=done),

@@ -58,9 +58,16 @@ def _state(context: Context, name: str | None) -> dict[str, Any]:
             context.say("the running engine does not answer: this is what the ledger says")
     state = read(context.site, _stored, name, context.site.env.wall())
     for campaign in state["campaigns"]:
-        if campaign["state"] in ("running", "waiting") and not campaign["waiting_for"]:
-            campaign["waiting_for"] = _STOPPED
+        if campaign["state"] in ("running", "paused", "waiting"):
+            campaign["waiting_for"] = _why_not(campaign)
     return state
+
+
+def _why_not(campaign: dict[str, Any]) -> str:
+    """What was waited for when the last engine ended is old news, but an alarm still stands."""
+    if campaign["state"] == "waiting" and campaign["waiting_for"]:
+        return f"{campaign['waiting_for']}; {_STOPPED}"
+    return _STOPPED
 
 
 def _stored(conn: sqlite3.Connection, name: str | None, now: datetime) -> dict[str, Any]:
@@ -73,7 +80,7 @@ def _steer(context: Context, verb: str, name: str) -> dict[str, Any]:
     return trio.run(functools.partial(change, context.site, verb, parameters))
 
 
-@click.command()
+@click.command(short_help="Stop sending until continue.")
 @click.argument("name")
 @json_option
 @pass_context
@@ -104,7 +111,7 @@ def continue_(context: Context, name: str) -> None:
     _tell(context, name, result, "continues" if running else "may go on: campaign resume")
 
 
-@click.command()
+@click.command(short_help="End a campaign and take back what is queued.")
 @click.argument("name")
 @json_option
 @pass_context

@@ -147,7 +147,7 @@ def _plan(
         fair=-(-(pending + in_flight) // max(1, run.usable_ports(campaign))),
         budget=1 if campaign.options.rate or held is not None else None,
         single=single or held is not None,
-        slow_start=not gateway.pushed and settings.return_path != "assume",
+        slow_start=held is None and not gateway.pushed and settings.return_path != "assume",
     )
     if held is not None and turn.grants:
         gateway.probes += 1

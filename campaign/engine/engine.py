@@ -16,7 +16,7 @@ from campaign.engine.recover import recover
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.settle import settle
 from campaign.engine.watch import watch
-from campaign.errors import CampaignError, UsageError
+from campaign.errors import CampaignError, UsageError, first_of
 from campaign.planner.settings import Settings, with_overrides
 from campaign.store.gateways import GatewayRow, list_gateways
 
@@ -52,7 +52,7 @@ async def run_engine(run: Run, job: Job, *, control: Path | None = None) -> Ende
                 failure = error
             nursery.cancel_scope.cancel()
     except* CampaignError as group:
-        failure = first_error(group)
+        failure = first_of(group)
     finally:
         run.stopping = True
         with trio.CancelScope(shield=True):
@@ -133,12 +133,3 @@ async def stop_gracefully(run: Run, scope: trio.CancelScope) -> None:
             if run.posting:
                 await run.changed.wait(mark)
     scope.cancel()
-
-
-def first_error(group: BaseExceptionGroup[CampaignError]) -> CampaignError:
-    """The first of the errors that ended a run together."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, CampaignError)  # noqa: S101 - `except*` selected it
-    return error

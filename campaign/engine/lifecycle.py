@@ -71,7 +71,8 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
         over = await _receipt_deadline(run, campaign)
         if now < over:
             # a receipt also proves what no report told: unknown ones are waited for as well
-            campaign.why["receipts"] = f"{missing} delivery receipts"
+            until = run.later(over - now)[11:16]
+            campaign.why = {"receipts": f"{missing} missing, at most until {until} UTC"}
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
     campaign.why.clear()
@@ -126,7 +127,7 @@ def _reason(campaign: Campaign) -> str | None:
     reasons: dict[str, list[str]] = {}
     for name, why in campaign.why.items():
         reasons.setdefault(why, []).append(name)
-    return "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items()) or None
+    return "; ".join(f"{', '.join(sorted(names))}: {why}" for why, names in reasons.items()) or None
 
 
 async def snapshot(run: Run, name: str | None = None) -> dict[str, Any]:

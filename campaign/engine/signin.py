@@ -8,6 +8,7 @@ import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.runtime import Gateway, Run
+from campaign.engine.watch import after_restart
 from campaign.errors import CredentialsRefused, GatewayError, RemoteProtocolError
 from campaign.gateway.client import PageReading, StatsReading
 from campaign.planner.states import TaskState
@@ -67,6 +68,8 @@ async def read_device(run: Run, gateway: Gateway) -> None:
         run.learn_ports(gateway, status.ports)
     await run.write(_keep, run.now_ms(), gateway.id, status, boot, stats)
     gateway.boot_id = boot.page.ssrc or None
+    if gateway.boot_id is not None:
+        await after_restart(run, gateway, gateway.boot_id)
 
 
 async def _stats(gateway: Gateway) -> StatsReading | None:

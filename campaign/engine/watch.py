@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-import trio
-
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.steer import steer_gateway
 from campaign.errors import GatewayError, RemoteProtocolError
@@ -22,9 +20,15 @@ _SUSPECT = (TaskState.ACCEPTED, TaskState.DOUBT)
 
 async def watch(run: Run, gateway: Gateway) -> None:
     """Read the device every `status-period`; look after silence as often as it may begin."""
+    last = run.env.monotonic()
     while True:
+        mark = gateway.bell.mark()
         settings = run.settings_now(gateway)
-        await trio.sleep(min(settings.status_period, max(0.5, settings.push_silence / 3)))
+        due = last + min(settings.status_period, max(0.5, settings.push_silence / 3))
+        if run.env.monotonic() < due:
+            await gateway.bell.wait(mark, due)  # a campaign that comes may ask for shorter times
+            continue
+        last = run.env.monotonic()
         if not gateway.ready:
             continue
         await _look(run, gateway)
@@ -52,7 +56,7 @@ async def _look(run: Run, gateway: Gateway) -> None:
     if restarted and new_boot is not None:
         run.notice(f"{gateway.name} has restarted")
         gateway.boot_id = new_boot
-        await _after_restart(run, gateway, new_boot)
+        await after_restart(run, gateway, new_boot)
     gateway.boot_id = new_boot or gateway.boot_id
     run.ring([gateway])
 
@@ -64,7 +68,7 @@ def _keep_look(
     update_gateway(conn, gateway_id, boot_id=boot.page.ssrc or None)
 
 
-async def _after_restart(run: Run, gateway: Gateway, boot: str) -> None:
+async def after_restart(run: Run, gateway: Gateway, boot: str) -> None:
     """In-flight tasks are suspect: those the device still lists live on, the others are fenced
     and, unless a buffered report comes in time, unknown."""
     tasks = await run.store.read(live_tasks, gateway.id, _SUSPECT)

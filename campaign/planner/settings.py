@@ -50,9 +50,9 @@ class Settings:
 MEANINGS: Mapping[str, str] = {
     "client-timeout": "one request to a device",
     "task-report-count": "a task reports after this many results",
-    "task-report-period": "… or after this long",
+    "task-report-period": "a task reports after this long at the latest",
     "report-count": "the device's report buffer: flushed at this many reports",
-    "report-period": "… or after this long",
+    "report-period": "the device's report buffer: flushed after this long",
     "report-horizon": "how long after the device's last act a report may still arrive",
     "tid-memory": "how long the device is trusted to remember a tid; 0: never offer again",
     "doubt-deadline": "how long doubt or a fence may last before unknown",
@@ -69,7 +69,7 @@ MEANINGS: Mapping[str, str] = {
     "status-period": "how often the device's ports and boot id are read",
     "retry-wait": "first wait before a failed recipient is tried again; doubles",
     "port-failures": "a port that fails this many in a row rests",
-    "port-rest": "… for this long, then one probe message decides",
+    "port-rest": "how long such a port rests; then one probe message decides",
 }
 
 _MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait"})

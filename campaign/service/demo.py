@@ -11,7 +11,9 @@ from campaign.env import Env
 from campaign.errors import UsageError
 from campaign.planner.options import CampaignOptions
 from campaign.service.locks import is_held
-from campaign.service.program import Result, Screen, Simulation, launch
+from campaign.service.outcome import Result, Screen
+from campaign.service.program import launch
+from campaign.service.simulated import Simulation
 from campaign.service.site import Site
 from campaign.store.paths import LedgerPaths
 

@@ -228,10 +228,12 @@ def _inbox(site: Site, conn: sqlite3.Connection) -> Iterator[Check]:
         yield Check("inbox", Verdict.FAIL, str(error))
         return
     if waiting and not is_held(site.paths.lock):
-        text = f"{waiting} pushes are not yet taken over: campaign resume"
+        what = "1 push is" if waiting == 1 else f"{waiting} pushes are"
+        text = f"{what} not yet taken over: campaign resume"
         yield Check("inbox", Verdict.WARN, text)
     else:
-        yield Check("inbox", Verdict.OK, f"{waiting} pushes are not yet taken over")
+        text = f"{waiting} on their way into the ledger" if waiting else "every push is taken over"
+        yield Check("inbox", Verdict.OK, text)
 
 
 def _gateway(site: Site, row: GatewayRow) -> Check:

@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from campaign.errors import StoreError
+from campaign.errors import CampaignError, StoreError, first_of
 from campaign.service.ledger import read
 from campaign.service.listening import listen
 from campaign.service.locks import is_held
@@ -30,21 +30,27 @@ async def run_receiver(
 ) -> None:
     """Receive until SIGTERM or SIGINT; an automatic one also ends when no engine holds the ledger
     and no task is live."""
-    async with trio.open_nursery() as nursery:
-        binding = await nursery.start(
-            partial(
-                listen,
-                site.paths,
-                env=site.env,
-                tokens=lambda: _tokens(site),
-                finished=lambda: _finished(site),
-                address=address,
-                public_url=public_url,
-                automatic=automatic,
-                linger=_LINGER,
+    failure: CampaignError | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            binding = await nursery.start(
+                partial(
+                    listen,
+                    site.paths,
+                    env=site.env,
+                    tokens=lambda: _tokens(site),
+                    finished=lambda: _finished(site),
+                    address=address,
+                    public_url=public_url,
+                    automatic=automatic,
+                    linger=_LINGER,
+                )
             )
-        )
-        say(f"receiving on http://{shown(binding.host, binding.port)}")
+            say(f"receiving on http://{shown(binding.host, binding.port)}")
+    except* CampaignError as group:
+        failure = first_of(group)
+    if failure is not None:
+        raise failure
 
 
 def _tokens(site: Site) -> dict[str, int]:

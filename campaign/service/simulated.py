@@ -7,21 +7,37 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import trio
 
-from campaign.engine.verbs import Parameters
+from campaign.engine.verbs import Parameters, perform
+from campaign.errors import UsageError
+from campaign.planner.states import CampaignState
 from campaign.service.processes import spawn_simulator
 from campaign.service.secrets import STORED, store_password
 from campaign.service.site import Site
-from campaign.store.gateways import GatewayRow
+from campaign.store.campaigns import list_campaigns
+from campaign.store.door import Store
+from campaign.store.gateways import GatewayRow, list_gateways, update_gateway
+from campaign.store.tasks import any_live_task
 
 _PASSWORD = "root"  # noqa: S105 - a simulated device's, not a secret
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Simulated gateways to start with a launch: how many, and `simulate` arguments for each."""
+
+    count: int
+    arguments: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+    per_gateway: tuple[tuple[str, ...], ...] = ()
+    """Further arguments of the first, second … gateway."""
 
 
 @dataclass(frozen=True)
@@ -102,3 +118,71 @@ def is_simulator(pid: int) -> bool:
 
 def _command(listen: str, arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "campaign", "simulate", "--listen", listen, *arguments]
+
+
+async def start_fleet(
+    site: Site, store: Store, notice: Callable[[str], None], simulation: Simulation | None
+) -> None:
+    """Revive the simulated gateways of this ledger, and add those that are wanted."""
+    rows = await store.read(list_gateways)
+    for row in rows:
+        revived = await revive(row)
+        if revived is not None:
+            await store.write(update_gateway, row.id, simulated=revived)
+            notice(f"simulated gateway {row.name} is started again")
+    for parameters in await start_wanted(site, rows, simulation):
+        await store.write(perform, site.env.wall_ms(), "gateway-add", parameters)
+        notice(f"simulated gateway {parameters['name']} at {parameters['url']}")
+
+
+async def start_wanted(
+    site: Site, rows: Sequence[GatewayRow], simulation: Simulation | None
+) -> list[Parameters]:
+    """Start the simulated gateways that are not there yet, all at once."""
+    if simulation is None:
+        return []
+    started: dict[str, Parameters] = {}
+
+    async def start(name: str, arguments: tuple[str, ...], settings: dict[str, str]) -> None:
+        started[name] = await start_simulated(site, name, arguments, settings)
+
+    wanted = _wanted(rows, simulation)
+    async with trio.open_nursery() as nursery:
+        for name, arguments in wanted:
+            nursery.start_soon(start, name, arguments, simulation.settings)
+    return [started[name] for name, _ in wanted]
+
+
+def _wanted(
+    rows: Sequence[GatewayRow], simulation: Simulation
+) -> list[tuple[str, tuple[str, ...]]]:
+    there = {row.name: row for row in rows}
+    extra = (*simulation.per_gateway, *([()] * simulation.count))
+    wanted: list[tuple[str, tuple[str, ...]]] = []
+    for i in range(1, simulation.count + 1):
+        name, arguments = f"sim{i}", (*simulation.arguments, *extra[i - 1])
+        if name not in there:
+            wanted.append((name, arguments))
+        elif not _made_with(there[name], arguments):
+            raise UsageError(
+                f"{name} is there already with other settings: campaign gateway remove {name},"
+                " or launch without --simulate-set"
+            )
+    return wanted
+
+
+def _made_with(row: GatewayRow, arguments: tuple[str, ...]) -> bool:
+    """Whether a registered simulated gateway was started with these very arguments."""
+    if row.simulated is None:
+        return False
+    known = Simulated.decode(row.simulated).arguments
+    return known[len(known) - len(arguments) :] == arguments
+
+
+async def end_idle_fleet(store: Store) -> None:
+    """Simulated gateways end with the last campaign that may still need them."""
+    if await store.read(any_live_task):
+        return
+    rows = await store.read(list_campaigns)
+    if all(row.state in (CampaignState.FINISHED, CampaignState.CANCELLED) for row in rows):
+        await end_simulated(await store.read(list_gateways))

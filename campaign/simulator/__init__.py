@@ -12,6 +12,6 @@ and a network.
 
 from campaign.simulator.faults import MAGIC, magic_help
 from campaign.simulator.machine import Simulator
-from campaign.simulator.settings import SimulatorSettings, settings_help
+from campaign.simulator.settings import PROFILES, SimulatorSettings, settings_help
 
-__all__ = ["MAGIC", "Simulator", "SimulatorSettings", "magic_help", "settings_help"]
+__all__ = ["MAGIC", "PROFILES", "Simulator", "SimulatorSettings", "magic_help", "settings_help"]

@@ -80,7 +80,7 @@ def stop(site: Site, why: str = "credentials refused") -> None:
 def test_a_gateway_is_registered_and_the_next_step_named(run: Run, site: Site) -> None:
     result = add(run, "--max-chars", "600", "--keep-plus", "--tid-memory", "0")
     assert (result.exit_code, result.stdout) == (0, "gateway office is registered\n")
-    assert "campaign gateway test office" in result.stderr
+    assert "gateway test office" in result.stderr
     gateway = row(site)
     assert (gateway.url, gateway.username, gateway.secret) == (URL, "root", "stored")
     assert gateway.settings == {"max-chars": "600", "keep-plus": "yes", "tid-memory": "0"}

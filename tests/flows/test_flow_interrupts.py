@@ -69,7 +69,7 @@ def test_a_wrong_public_address_costs_a_handful_of_messages_not_a_campaign(flow:
     )
     told = "no report from sim1 has reached http://127.0.0.1:9"
     flow.until(lambda: told in engine.err, "it says so", engine)
-    flow.until(lambda: flow.attempted() > 4, "a probe", engine)
+    flow.until(lambda: flow.attempted() > 4, "a probe", engine, within=20)
     (campaign,) = flow.run("status", "--json").json()["campaigns"]
     assert told in campaign["waiting_for"]
     assert flow.attempted() <= 4 + 3, "one message per port and three probes"
