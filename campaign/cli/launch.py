@@ -101,6 +101,7 @@ def launch(
         Simulation(
             simulate,
             ("--ports", str(_SIMULATED_PORTS), *(w for kv in simulate_set for w in ("--set", kv))),
+            insist=bool(simulate_set),
         )
         if simulate
         else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import trio
+
 from campaign.engine.answers import Effects, settle_first_post
 from campaign.engine.runtime import Campaign, Gateway, Port, Run
 from campaign.engine.signin import sign_in
@@ -46,7 +48,11 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
-    again = await run.write(reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms())
+    wall = run.env.wall()
+    sending = [id_ for id_ in run.targets if not run.campaigns[id_].is_halted(wall)]
+    again = await run.write(
+        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
+    )
     if again:
         await _post(run, gateway, again)
         return True, None
@@ -71,10 +77,11 @@ async def _claim(
     run: Run, gateway: Gateway, campaign: Campaign, busy: dict[int, int]
 ) -> tuple[list[ClaimedTask], float | None]:
     now = run.env.monotonic()
-    if campaign.window is not None and not campaign.window.is_open(run.now()):
-        opens = campaign.window.next_open(run.now())
+    wall = run.env.wall()
+    if campaign.window is not None and not campaign.window.is_open(wall):
+        opens = campaign.window.next_open(wall)
         campaign.why[gateway.name] = f"the sending window opens at {opens:%Y-%m-%d %H:%M %Z}"
-        return [], now + (opens - run.now()).total_seconds()
+        return [], now + (opens - wall).total_seconds()
     pending, in_flight, due_ms = await run.store.read(work_left, campaign.id)
     # what is due already waits for a port, not for a time: waking at a past time would spin
     wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
@@ -279,14 +286,14 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
     if effects.accepted:
         gateway.strikes = 0
         gateway.first_accept = now if gateway.first_accept is None else gateway.first_accept
-    if effects.never_sent is not None:
-        gateway.ready = False
-    for number in effects.full_ports:
-        port = gateway.ports[number]
-        port.window = port.window.halved()
-        port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
-    for number in effects.sick_ports:
-        gateway.ports[number].usable = False  # until the device says it is registered again
+    # a task that was planned in an earlier run may name a port that the device has no more
+    for port in map(gateway.ports.get, effects.full_ports):
+        if port is not None:
+            port.window = port.window.halved()
+            port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
+    for port in map(gateway.ports.get, effects.sick_ports):
+        if port is not None:
+            port.usable = False  # until the device says it is registered again
     if effects.strike is not None:
         gateway.strikes += 1
         for port in gateway.ports.values():
@@ -298,6 +305,9 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
         stop(run, gateway, effects.stop)
     if effects.doubtful:
         gateway.duties.ring()
+    if effects.never_sent is not None:
+        gateway.ready = False
+        await trio.sleep(_FIRST_BACK_OFF)  # it may well answer questions meanwhile
 
 
 def stop(run: Run, gateway: Gateway, why: str) -> None:

@@ -25,6 +25,7 @@ from campaign.store.journal import decide, keep_evidence
 from campaign.store.outcomes import close_unknown
 from campaign.store.tasks import (
     TaskRow,
+    get_tasks,
     live_tasks,
     mark_accepted,
     mark_collided_ours,
@@ -82,15 +83,20 @@ async def _sweep(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
         task for task in left if task.id not in unwanted and _may_repost(run, gateway, task, boot)
     ]
     if again and run.env.monotonic() - asked_at < _REPOST_WITHIN:
-        await _repost(run, gateway, again)
-        left = [task for task in left if task not in again]
+        offered = await _repost(run, gateway, again)
+        left = [task for task in left if task.id not in offered]
     if left:
         reason = FenceReason.REBOOT if _rebooted(left[0], boot) else FenceReason.DOUBT
         why = (
             "the device restarted since" if reason is FenceReason.REBOOT else "not to be re-posted"
         )
         await run.write(
-            start_fence, [task.id for task in left], run.now_ms(), reason, f"no answer, {why}"
+            start_fence,
+            [task.id for task in left],
+            run.now_ms(),
+            reason,
+            f"no answer, {why}",
+            only=(TaskState.DOUBT,),  # a report may have come meanwhile
         )
         gateway.duties.ring()
 
@@ -146,22 +152,27 @@ def _rebooted(task: TaskRow, boot: str | None) -> bool:
 def _may_repost(run: Run, gateway: Gateway, task: TaskRow, boot: str | None) -> bool:
     if boot is None or task.boot_id is None or boot != task.boot_id or task.intent_ms is None:
         return False
-    age = (run.now_ms() - task.intent_ms) / 1000
-    # a clock stepped back between two runs makes a task look younger than it is: never re-post
-    return 0 <= age < run.settings(gateway, task.campaign_id).tid_memory
+    # while this machine slept the device forgot, but the monotonic clock stood still: by both
+    # clocks it must be young. One stepped back makes it look younger than it is: never re-post
+    ages = [(now_ms - task.intent_ms) / 1000 for now_ms in (run.now_ms(), run.env.wall_ms())]
+    return min(ages) >= 0 and max(ages) < run.settings(gateway, task.campaign_id).tid_memory
 
 
-async def _repost(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
-    ids = [task.id for task in tasks]
+async def _repost(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> set[int]:
+    """Offer again what is still in doubt and wanted; returns those tasks' ids."""
     settings = run.settings(gateway, tasks[0].campaign_id)
     why = "same boot, tid still remembered: 13 proves the first post, 0 this one"
-    await run.write(mark_reposted, ids, run.now_ms(), why)
+    ids = await run.write(mark_reposted, [task.id for task in tasks], run.now_ms(), why)
+    if not ids:
+        return set()
+    tasks = [task for task in tasks if task.id in ids]
     bodies = await run.store.read(task_objects, ids)
     outcome = await gateway.device.post(encode_send_sms(envelope(gateway, settings), bodies))
     if isinstance(outcome, Answered):
         codes = {verdict.tid: verdict.code for verdict in outcome.status.verdicts}
         accepted = [task.id for task in tasks if codes.get(task.tid) in _ACCEPTS_AGAIN]
         await run.write(_settle_repost, run.now_ms(), gateway.id, accepted, outcome.raw)
+    return set(ids)
 
 
 def _settle_repost(
@@ -185,8 +196,14 @@ async def _give_up_or_wait(run: Run, gateway: Gateway, tasks: Sequence[TaskRow],
         >= run.settings(gateway, task.campaign_id).doubt_deadline * 1000
     ]
     for task in late:
-        await run.write(close_unknown, now_ms, task.id, task.doubt or UnknownCause.NO_ANSWER, why)
+        await run.write(_give_up_if_in_doubt, now_ms, task, why)
     await run.write(_wait_again, now_ms, [task.id for task in tasks if task not in late])
+
+
+def _give_up_if_in_doubt(conn: sqlite3.Connection, now_ms: int, task: TaskRow, why: str) -> None:
+    (current,) = get_tasks(conn, [task.id])  # a report may have come while the device was asked
+    if current.state is TaskState.DOUBT:
+        close_unknown(conn, now_ms, task.id, task.doubt or UnknownCause.NO_ANSWER, why)
 
 
 def _wait_again(conn: sqlite3.Connection, now_ms: int, task_ids: Sequence[int]) -> None:

@@ -12,7 +12,7 @@ from campaign.engine.dispatch import dispatch
 from campaign.engine.doubt import resolve_doubt
 from campaign.engine.fencing import fence
 from campaign.engine.lifecycle import Ended, follow
-from campaign.engine.recover import recover
+from campaign.engine.recover import doubt_unanswered, recover
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.settle import settle
 from campaign.engine.watch import watch
@@ -69,25 +69,34 @@ class _Crew:
     def __init__(self, run: Run, nursery: trio.Nursery) -> None:
         self._run = run
         self._nursery = nursery
-        self._scopes: dict[int, trio.CancelScope] = {}
+        self._shifts: dict[int, tuple[trio.CancelScope, trio.Event]] = {}
+        self._reloading = trio.Lock()
 
     async def reload(self) -> None:
         """Bring what runs in line with the registry: new, changed and removed gateways."""
         run = self._run
-        rows = {row.id: row for row in await run.store.read(list_gateways)}
-        for gateway_id in set(run.gateways) - set(rows):
-            self._scopes.pop(gateway_id).cancel()
-            await run.gateways.pop(gateway_id).device.aclose()
-        run.settings_cache.clear()
-        for row in rows.values():
-            known = run.gateways.get(row.id)
-            if known is None:
-                self._employ(row)
-            elif _differs(known.row, row):
-                self._scopes.pop(row.id).cancel()
-                await known.device.aclose()
-                self._employ(row)
+        async with self._reloading:
+            rows = {row.id: row for row in await run.store.read(list_gateways)}
+            for gateway_id in set(run.gateways) - set(rows):
+                await self._dismiss(gateway_id)
+                del run.gateways[gateway_id]
+            run.settings_cache.clear()
+            for row in rows.values():
+                known = run.gateways.get(row.id)
+                if known is None:
+                    self._employ(row)
+                elif _differs(known.row, row):
+                    await self._dismiss(row.id)
+                    self._employ(row)
         run.ring()
+
+    async def _dismiss(self, gateway_id: int) -> None:
+        """End a gateway's tasks and wait until they have ended: what is being written is written,
+        and nothing more is posted by them."""
+        scope, ended = self._shifts.pop(gateway_id)
+        scope.cancel()
+        await ended.wait()
+        await self._run.gateways[gateway_id].device.aclose()
 
     def _employ(self, row: GatewayRow) -> None:
         run = self._run
@@ -98,13 +107,13 @@ class _Crew:
             if run.unusable.get(row.name) != str(error):
                 run.notice(str(error))
             run.unusable[row.name] = str(error)
+            run.gateways.pop(row.id, None)
             return
         run.unusable.pop(row.name, None)
         gateway = Gateway(row=row, settings=settings, device=device, push_url=run.push_url(row))
         run.gateways[row.id] = gateway
-        scope = trio.CancelScope()
-        self._scopes[row.id] = scope
-        self._nursery.start_soon(_work, run, gateway, scope)
+        shift = self._shifts[row.id] = trio.CancelScope(), trio.Event()
+        self._nursery.start_soon(_work, run, gateway, *shift)
 
 
 def _differs(known: GatewayRow, row: GatewayRow) -> bool:
@@ -114,13 +123,18 @@ def _differs(known: GatewayRow, row: GatewayRow) -> bool:
     return changed or (known.stopped is not None and row.stopped is None)
 
 
-async def _work(run: Run, gateway: Gateway, scope: trio.CancelScope) -> None:
-    with scope:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(resolve_doubt, run, gateway)
-            nursery.start_soon(fence, run, gateway)
-            nursery.start_soon(watch, run, gateway)
-            nursery.start_soon(dispatch, run, gateway)
+async def _work(run: Run, gateway: Gateway, scope: trio.CancelScope, ended: trio.Event) -> None:
+    try:
+        with scope:
+            why = "its gateway was changed between its intent and the answer"
+            await run.write(doubt_unanswered, run.now_ms(), gateway.id, why)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(resolve_doubt, run, gateway)
+                nursery.start_soon(fence, run, gateway)
+                nursery.start_soon(watch, run, gateway)
+                nursery.start_soon(dispatch, run, gateway)
+    finally:
+        ended.set()
 
 
 async def stop_gracefully(run: Run, scope: trio.CancelScope) -> None:

@@ -23,6 +23,7 @@ from campaign.store.tasks import (
     TaskRow,
     live_tasks,
     mark_fenced,
+    mark_removed,
     mark_shown_waiting,
     overtaken_tasks,
     start_fence,
@@ -102,9 +103,10 @@ async def _take_back(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> bo
     """Pause, list and remove; False if the device did not answer the remove."""
     tids = [task.tid for task in tasks]
     try:
-        paused = await gateway.device.pause(tids)
-        listed = await gateway.device.waiting_tasks(sorted({task.port for task in tasks}))
-        removed = await gateway.device.remove(tids)
+        async with gateway.steering:  # a resume before the remove would undo the proof
+            paused = await gateway.device.pause(tids)
+            listed = await gateway.device.waiting_tasks(sorted({task.port for task in tasks}))
+            removed = await gateway.device.remove(tids)
     except (GatewayError, RemoteProtocolError):
         return False
     await run.write(_settle_fence, run.now_ms(), gateway.id, tasks, paused, listed, removed)
@@ -124,13 +126,13 @@ def _settle_fence(
     asked = ",".join(str(task.tid) for task in tasks)
     for kind, reading in (("pause", paused), ("tasks", listed), ("remove", removed)):
         keep_evidence(conn, now_ms, gateway_id, kind, asked, reading.raw)
+    gone = {task.id for task in tasks if removed.codes().get(task.tid) == 0}
+    mark_removed(conn, sorted(gone))
     waiting = {row.tid for row in listed.tasks if row.state == _PAUSED}
     shown = {
         task.id
         for task in tasks
-        if paused.codes().get(task.tid) == 0
-        and task.tid in waiting
-        and removed.codes().get(task.tid) == 0
+        if paused.codes().get(task.tid) == 0 and task.tid in waiting and task.id in gone
     }
     mark_shown_waiting(conn, sorted(shown))
     for task in live_tasks(conn, gateway_id, (TaskState.FENCING,)):
@@ -207,7 +209,10 @@ _WHY = {
 
 def _proved_unsent(conn: sqlite3.Connection, task: TaskRow, boot: str, stats: StatsReading) -> bool:
     """The task's counters are whole and at rest (or it never started), and the port's own counters
-    grew by exactly what our tasks there report."""
+    grew by exactly what our tasks there report; and its device did not refuse to remove it, for
+    what is still queued may start as soon as its port comes back."""
+    if not task.removed:
+        return False
     counters = task_counters(conn, task.id)
     at_rest = counters is not None and counters.fit(task.size) and counters.sending == 0
     never_started = counters is None and bool(task.shown_waiting)

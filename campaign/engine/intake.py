@@ -189,7 +189,11 @@ async def _import(
         await store_chunk()
     if refused_total:
         refusals = await run.store.read(lambda conn: list(refusal_rows(conn, campaign_id)))
-        write_rejects(Path(request.rejects), refusals)
+        try:
+            write_rejects(Path(request.rejects), refusals)
+        except OSError as error:
+            why = f"cannot write rejects to {request.rejects}: {error.strerror}"
+            raise UsageError(why) from error
     if not total:
         raise NothingToDo(
             f"no valid row in {request.list_name}"

@@ -21,7 +21,7 @@ from campaign.store.campaigns import (
 )
 from campaign.store.outcomes import settle_without_receipts
 from campaign.store.summary import campaign_object
-from campaign.store.tasks import last_closed, outstanding
+from campaign.store.tasks import gateways_in_use, last_closed, outstanding
 
 _LOOK_EVERY = 0.25
 """Seconds: counts are read at most this often, however many reports come in."""
@@ -75,8 +75,9 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
             campaign.why = {"receipts": f"{missing} missing, at most until {until} UTC"}
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
+    if not await run.write(_finish_if_final, run.now_ms(), campaign.id, campaign.name):
+        return now  # late evidence has opened a recipient again
     campaign.why.clear()
-    await run.write(_finish, run.now_ms(), campaign.id, campaign.name)
     run.targets.discard(campaign.id)
     ended.finished.append(campaign.name)
     run.changed.ring()
@@ -93,23 +94,37 @@ async def _receipt_deadline(run: Run, campaign: Campaign) -> float:
     return min(now, now if closed_ms is None else run.monotonic_at(closed_ms)) + wait
 
 
-def _finish(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> None:
+def _finish_if_final(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> bool:
+    tallies = counts(conn, campaign_id)
+    if any(tallies[state] for state in _OPEN):
+        return False
     if get_campaign(conn, name).state is not CampaignState.CANCELLED:
         set_campaign_state(
             conn, now_ms, campaign_id, CampaignState.FINISHED, "every recipient is final"
         )
+    return True
 
 
 async def _stuck(
     run: Run, campaign: Campaign, tallies: dict[RecipientState, int], ended: Ended
 ) -> float | None:
-    """With nothing in flight and every gateway stopped by an alarm, the campaign waits for
-    somebody to look at it."""
-    gateways = run.gateways_of(campaign)
-    if tallies[R.ASSIGNED] or not all(gateway.row.stopped for gateway in gateways):
+    """With every gateway stopped by an alarm and nothing in flight where it can be looked after,
+    the campaign waits for somebody to look at it."""
+    if campaign.state is CampaignState.PAUSED:
+        return None
+    in_use: set[int] = set()
+    if tallies[R.ASSIGNED]:
+        in_use = await run.store.read(gateways_in_use, campaign.id)
+        if not in_use or in_use & run.gateways.keys():
+            return None
+    waits = tallies[R.PENDING] + tallies[R.HELD]
+    gateways = run.gateways_of(campaign) if waits else []
+    if not all(gateway.row.stopped for gateway in gateways):
         return None
     reasons = [f"{gateway.name}: {gateway.row.stopped}" for gateway in gateways]
-    why = "; ".join(reasons or run.unusable.values()) or "none of its gateways is registered"
+    if in_use or not reasons:
+        reasons += run.unusable.values()
+    why = "; ".join(reasons) or "none of its gateways is registered"
     await run.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
     await run.write(set_waiting, campaign.id, why)
     run.targets.discard(campaign.id)

@@ -50,11 +50,8 @@ def _drop_drafts(conn: sqlite3.Connection) -> list[str]:
 
 def _restart_clocks(conn: sqlite3.Connection, now_ms: int) -> None:
     for gateway in list_gateways(conn):
-        intents = [task.id for task in live_tasks(conn, gateway.id, (TaskState.INTENT,))]
-        mark_doubt(conn, intents, now_ms, UnknownCause.NO_ANSWER)
-        for task_id in intents:
-            why = "the program ended between its intent and the answer"
-            decide(conn, now_ms, "doubt", why, gateway_id=gateway.id, task_id=task_id)
+        why = "the program ended between its intent and the answer"
+        doubt_unanswered(conn, now_ms, gateway.id, why)
     conn.execute(
         """
         UPDATE tasks SET news_ms = CASE WHEN news_ms IS NOT NULL THEN ? END,
@@ -65,6 +62,14 @@ def _restart_clocks(conn: sqlite3.Connection, now_ms: int) -> None:
         (now_ms, now_ms, now_ms),
     )
     _fence_cancelled(conn, now_ms)
+
+
+def doubt_unanswered(conn: sqlite3.Connection, now_ms: int, gateway_id: int, why: str) -> None:
+    """Tasks written down for a device whose answer nobody waits for any more are in doubt."""
+    intents = [task.id for task in live_tasks(conn, gateway_id, (TaskState.INTENT,))]
+    mark_doubt(conn, intents, now_ms, UnknownCause.NO_ANSWER)
+    for task_id in intents:
+        decide(conn, now_ms, "doubt", why, gateway_id=gateway_id, task_id=task_id)
 
 
 def _fence_cancelled(conn: sqlite3.Connection, now_ms: int) -> None:

@@ -41,6 +41,8 @@ class ReadsInbox(Protocol):
     def data_version(self) -> int: ...
 
 
+_HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -68,7 +70,7 @@ class Port:
 
     def rest(self, now: float, seconds: float) -> None:
         """Send nothing there for a while, then one message as a probe."""
-        self.evict = self.rests_until is None
+        self.evict = self.evict or self.rests_until is None
         self.rests_until = now + seconds
 
     def back_off(self, now: float, first: float, longest: float) -> None:
@@ -98,6 +100,8 @@ class Gateway:
     bell: Bell = field(default_factory=Bell)
     duties: Bell = field(default_factory=Bell)
     """Rung for whoever looks after doubt and fences."""
+    steering: trio.Lock = field(default_factory=trio.Lock)
+    """Held by whoever pauses, resumes or removes tasks on the device."""
 
     @property
     def id(self) -> int:
@@ -138,6 +142,14 @@ class Campaign:
             row.options.port_numbers(),
             state=row.state,
         )
+
+    def is_halted(self, wall: datetime) -> bool:
+        """Whether nothing of it may go out now: paused, over, or its window closed.
+
+        `wall` is the civil clock itself: this machine may have slept, and the run's clock with it.
+        """
+        window = self.window
+        return self.state in _HALTED or (window is not None and not window.is_open(wall))
 
     def takes(self, gateway: Gateway) -> bool:
         return not self.options.gateways or gateway.name in self.options.gateways

@@ -42,6 +42,9 @@ _BATCH = 200
 _SAFETY_NET = 0.2
 """Seconds: a wake-up may get lost with its connection; the inbox itself never does."""
 
+_PUNCTUATION = str.maketrans("", "", "+ -()./")
+_SHORTEST_NUMBER = 3
+
 OPT_OUT_WORDS = frozenset(
     {"stop", "stopall", "unsubscribe", "cancel", "quit", "end", "t", "td", "退订"}
 )
@@ -198,15 +201,18 @@ def _fold_received(
 def _who_opts_out(
     pushes: Sequence[tuple[InboxRow, Push | RemoteProtocolError]],
 ) -> list[str]:
-    """Senders (digits) of messages that are an opt-out word and nothing else."""
+    """Senders (digits) of messages that are an opt-out word and nothing else.
+
+    A name, or a short code too short to be in a list, has nobody to suppress.
+    """
     return [
         digits
         for _, push in pushes
         if isinstance(push, RecvSms)
         for message in push.messages
         if not message.receipt and is_opt_out(message.text)
-        for digits in ["".join(char for char in message.sender if char in "0123456789")]
-        if digits
+        for digits in [message.sender.translate(_PUNCTUATION)]
+        if digits.isascii() and digits.isdigit() and len(digits) >= _SHORTEST_NUMBER
     ]
 
 

@@ -16,6 +16,8 @@ from campaign.store.tasks import (
     start_fence,
 )
 
+_TAKEN = (TaskState.ACCEPTED, TaskState.PAUSED)
+
 
 async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
     """Do on the devices what was just stored of this campaign."""
@@ -26,34 +28,35 @@ async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
 
 
 async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
-    """Bring a campaign's tasks on one device in line with its state: pause, resume or fence them.
+    """Bring a campaign's tasks on one device in line with its state and window: pause, resume or
+    fence them.
 
     A device that does not answer keeps them as they are until it is asked again; the window of
     queued sending bounds what still goes out.
     """
-    state = campaign.state
-    tasks = [
-        task
-        for task in await run.store.read(
-            live_tasks, gateway.id, (TaskState.ACCEPTED, TaskState.PAUSED)
-        )
-        if task.campaign_id == campaign.id
-    ]
-    accepted = [task for task in tasks if task.state is TaskState.ACCEPTED]
-    paused = [task for task in tasks if task.state is TaskState.PAUSED]
-    if state is CampaignState.PAUSED and accepted:
-        await _pause(run, gateway, accepted)
-    elif state in (CampaignState.RUNNING, CampaignState.WAITING) and paused:
-        await _resume(run, gateway, paused)
-    elif state is CampaignState.CANCELLED and tasks:
-        await run.write(
-            start_fence,
-            [task.id for task in tasks],
-            run.now_ms(),
-            FenceReason.CANCEL,
-            "its campaign was cancelled",
-        )
-        gateway.duties.ring()
+    if campaign.state is CampaignState.CANCELLED:
+        tasks = await _on_device(run, gateway, campaign, *_TAKEN)
+        if tasks:
+            ids, why = [task.id for task in tasks], "its campaign was cancelled"
+            await run.write(start_fence, ids, run.now_ms(), FenceReason.CANCEL, why)
+            gateway.duties.ring()
+        return
+    async with gateway.steering:
+        if campaign.is_halted(run.env.wall()):
+            accepted = await _on_device(run, gateway, campaign, TaskState.ACCEPTED)
+            if accepted:
+                await _pause(run, gateway, accepted)
+        else:
+            paused = await _on_device(run, gateway, campaign, TaskState.PAUSED)
+            if paused:
+                await _resume(run, gateway, paused)
+
+
+async def _on_device(
+    run: Run, gateway: Gateway, campaign: Campaign, *states: TaskState
+) -> list[TaskRow]:
+    tasks = await run.store.read(live_tasks, gateway.id, states)
+    return [task for task in tasks if task.campaign_id == campaign.id]
 
 
 async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:

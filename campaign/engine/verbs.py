@@ -36,7 +36,7 @@ _OVER = (CampaignState.FINISHED, CampaignState.CANCELLED, CampaignState.IMPORTIN
 
 
 def _gateway_add(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
-    with_overrides(Settings(), parameters.get("settings", {}))
+    _check_settings(conn, parameters["name"], parameters.get("settings", {}))
     return {"id": add_gateway(conn, now_ms, **parameters)}
 
 
@@ -46,13 +46,27 @@ def _gateway_set(conn: sqlite3.Connection, _now_ms: int, parameters: Parameters)
     gateway = get_gateway(conn, parameters["name"])
     settings = {**gateway.settings, **parameters.get("settings", {})}
     settings = {name: value for name, value in settings.items() if value != ""}
-    with_overrides(Settings(), settings)
+    _check_settings(conn, gateway.name, settings)
     set_gateway_settings(conn, gateway.id, settings)
     columns = parameters.get("columns", {})
     if columns:
         # whatever was wrong with the address or the password has been looked at now
         update_gateway(conn, gateway.id, **columns, stopped=None)
     return {"settings": settings}
+
+
+def _check_settings(conn: sqlite3.Connection, name: str, settings: Mapping[str, str]) -> None:
+    """Refuse what contradicts itself, or the settings of a campaign that is to go on there: it
+    would end the run as soon as it bites."""
+    with_overrides(Settings(), settings)
+    for campaign in list_campaigns(conn):
+        chosen = campaign.options.gateways
+        if campaign.state in _OVER or (chosen and name not in chosen):
+            continue
+        try:
+            with_overrides(Settings(), {**settings, **campaign.options.settings})
+        except UsageError as error:
+            raise UsageError(f"with the settings of campaign {campaign.name}: {error}") from error
 
 
 def _gateway_remove(

@@ -13,9 +13,16 @@ from campaign.planner.states import FenceReason, TaskState
 from campaign.protocol.messages import DevStatus
 from campaign.store.gateways import store_ports, update_gateway
 from campaign.store.journal import decide, keep_evidence
-from campaign.store.tasks import TaskRow, adopt_boot, live_tasks, mark_news, start_fence
+from campaign.store.tasks import (
+    TaskRow,
+    adopt_boot,
+    get_tasks,
+    live_tasks,
+    mark_news,
+    start_fence,
+)
 
-_SUSPECT = (TaskState.ACCEPTED, TaskState.DOUBT)
+_SUSPECT = (TaskState.ACCEPTED, TaskState.PAUSED, TaskState.DOUBT)
 
 
 async def watch(run: Run, gateway: Gateway) -> None:
@@ -29,12 +36,11 @@ async def watch(run: Run, gateway: Gateway) -> None:
             await gateway.bell.wait(mark, due)  # a campaign that comes may ask for shorter times
             continue
         last = run.env.monotonic()
-        if not gateway.ready:
-            continue
-        await _look(run, gateway)
+        if gateway.ready:
+            await _look(run, gateway)
+            for campaign in list(run.campaigns.values()):
+                await steer_gateway(run, gateway, campaign)
         await _find_silent(run, gateway)
-        for campaign in list(run.campaigns.values()):
-            await steer_gateway(run, gateway, campaign)
 
 
 async def _look(run: Run, gateway: Gateway) -> None:
@@ -106,8 +112,14 @@ def _sort_suspects(
 
 async def _find_silent(run: Run, gateway: Gateway) -> None:
     """Tasks without a word for `push-silence`: listed ones on a port that moves get more time,
-    the others are taken back."""
-    tasks = await run.store.read(live_tasks, gateway.id, (TaskState.ACCEPTED,))
+    the others are taken back, where the device cannot even be asked as soon as it can."""
+    tasks = [
+        task
+        for task in await run.store.read(
+            live_tasks, gateway.id, (TaskState.ACCEPTED, TaskState.PAUSED)
+        )
+        if task.state is TaskState.ACCEPTED or not _is_paused(run, task)
+    ]
     now_ms = run.now_ms()
     silent = [task for task in tasks if _silent(run, gateway, task, now_ms)]
     if not silent:
@@ -115,17 +127,26 @@ async def _find_silent(run: Run, gateway: Gateway) -> None:
     try:
         listed = await gateway.device.waiting_tasks(sorted({task.port for task in silent}))
     except (GatewayError, RemoteProtocolError):
-        return  # unreachable: silence says nothing about the tasks yet
+        listed = Sweep(b"", ())
     moving = {task.port for task in tasks if not _silent(run, gateway, task, now_ms)}
     waiting = {row.tid for row in listed.tasks}
     alive = [task.id for task in silent if task.tid in waiting and task.port in moving]
-    gone = [task.id for task in silent if task.id not in alive]
+    gone = [task for task in silent if task.id not in alive]
     await run.write(_settle_silence, now_ms, gateway.id, alive, gone, listed)
     settings = run.settings_now(gateway)
-    for number in {task.port for task in silent if task.id in gone}:
-        gateway.ports[number].rest(run.env.monotonic(), settings.port_rest)
+    # where others move, one report was lost: the port itself is well
+    for number in sorted({task.port for task in gone} - moving):
+        port = gateway.ports.get(number)
+        if port is not None:
+            port.rest(run.env.monotonic(), settings.port_rest)
         run.notice(f"{gateway.name} port {number} fell silent: what is queued there is taken back")
     gateway.duties.ring()
+
+
+def _is_paused(run: Run, task: TaskRow) -> bool:
+    """Whether a task is paused because it is to be; else its device would not resume it."""
+    campaign = run.campaigns.get(task.campaign_id)
+    return campaign is not None and campaign.is_halted(run.env.wall())
 
 
 def _silent(run: Run, gateway: Gateway, task: TaskRow, now_ms: int) -> bool:
@@ -138,9 +159,11 @@ def _settle_silence(
     now_ms: int,
     gateway_id: int,
     alive: Sequence[int],
-    gone: Sequence[int],
+    gone: Sequence[TaskRow],
     listed: Sweep,
 ) -> None:
     keep_evidence(conn, now_ms, gateway_id, "tasks", "silence", listed.raw)
     mark_news(conn, alive, now_ms)
-    start_fence(conn, gone, now_ms, FenceReason.SILENCE, "no word of it for push-silence")
+    news = {task.id: task.news_ms for task in get_tasks(conn, [task.id for task in gone])}
+    silent = [task.id for task in gone if news[task.id] == task.news_ms]  # … still, after asking
+    start_fence(conn, silent, now_ms, FenceReason.SILENCE, "no word of it for push-silence")

@@ -37,6 +37,10 @@ def _plain(value: float) -> str:
     return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
+_LONGEST_INTERVAL = 9900.0
+"""Seconds; `intvl` has seven digits of milliseconds."""
+
+
 @dataclass(frozen=True)
 class Rate:
     """Messages per second, written `20/s`, `6/min`, `100/h`."""
@@ -69,6 +73,8 @@ class Interval:
         interval = cls(parse_duration(low), parse_duration(high if dash else low))
         if interval.high < interval.low:
             raise UsageError(f"{text!r}: the interval's end lies before its start")
+        if interval.high > _LONGEST_INTERVAL:
+            raise UsageError(f"{text!r}: devices take intervals of at most 2h45m")
         return interval
 
     def pick(self, draw: float) -> float:

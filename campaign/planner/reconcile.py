@@ -108,10 +108,10 @@ def merge_counters(before: Counters | None, report: TaskReport, size: int) -> Co
     sent, failed, sending = report.sent or 0, report.failed or 0, report.sending or 0
     unsent = report.unsent if report.unsent is not None else size - sent - failed - sending
     now = Counters(sending, sent, failed, unsent)
-    if before is None or not before.fit(size):
-        return now
-    if not now.fit(size):
+    if not now.fit(size):  # of another epoch, or nonsense: nothing to keep
         return before
+    if before is None:
+        return now
     return max(before, now, key=_progress)
 
 

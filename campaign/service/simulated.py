@@ -38,6 +38,8 @@ class Simulation:
     settings: dict[str, str] = field(default_factory=dict)
     per_gateway: tuple[tuple[str, ...], ...] = ()
     """Further arguments of the first, second … gateway."""
+    insist: bool = False
+    """Refuse gateways that are there already with other arguments."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _wanted(
         name, arguments = f"sim{i}", (*simulation.arguments, *extra[i - 1])
         if name not in there:
             wanted.append((name, arguments))
-        elif not _made_with(there[name], arguments):
+        elif simulation.insist and not _made_with(there[name], arguments):
             raise UsageError(
                 f"{name} is there already with other settings: campaign gateway remove {name},"
                 " or launch without --simulate-set"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from campaign.planner.split import Claimable, Grant, PlannedTask, split
@@ -104,32 +104,42 @@ def _waiting(conn: sqlite3.Connection, order: ClaimOrder, tally: Tally) -> list[
     # whoever cannot go to the one place there is now must not stand in the way of those behind;
     # '' is nobody's place
     avoided = places.pop() if len(places) == 1 and not order.only_place else ""
-    rows = conn.execute(
-        # uses recipients_pending, in primary-key order
-        """
-        SELECT r.id, r.number, r.text, r.avoid, o.number IS NOT NULL AS opted_out
-        FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
-        WHERE r.campaign_id = ? AND r.state = 'pending' AND r.avoid IS NOT ? ORDER BY r.id LIMIT ?
-        """,
-        (order.campaign_id, avoided, wanted),
-    ).fetchall()
-    opted_out = [row["id"] for row in rows if row["opted_out"]]
-    if opted_out:
-        conn.executemany(
+    while True:
+        rows = conn.execute(
+            # uses recipients_pending, in primary-key order
             """
-            UPDATE recipients SET state = 'skipped', cause = 'opted_out', reason = 'opted out'
-            WHERE id = ?
+            SELECT r.id, r.number, r.text, r.avoid, o.number IS NOT NULL AS opted_out
+            FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
+            WHERE r.campaign_id = ? AND r.state = 'pending' AND r.avoid IS NOT ?
+            ORDER BY r.id LIMIT ?
             """,
-            [(recipient_id,) for recipient_id in opted_out],
-        )
-        tally.moved(
-            order.campaign_id, RecipientState.PENDING, RecipientState.SKIPPED, len(opted_out)
-        )
+            (order.campaign_id, avoided, wanted),
+        ).fetchall()
+        opted_out = [row["id"] for row in rows if row["opted_out"]]
+        _skip(conn, order.campaign_id, opted_out, tally)
+        # a long run of opted-out numbers must not cost a turn for every few of them
+        if not opted_out or len(opted_out) < len(rows):
+            break
     return [
         Claimable(row["id"], row["number"], row["text"], row["avoid"])
         for row in rows
         if not row["opted_out"]
     ]
+
+
+def _skip(
+    conn: sqlite3.Connection, campaign_id: int, opted_out: Sequence[int], tally: Tally
+) -> None:
+    if not opted_out:
+        return
+    conn.executemany(
+        """
+        UPDATE recipients SET state = 'skipped', cause = 'opted_out', reason = 'opted out'
+        WHERE id = ?
+        """,
+        [(recipient_id,) for recipient_id in opted_out],
+    )
+    tally.moved(campaign_id, RecipientState.PENDING, RecipientState.SKIPPED, len(opted_out))
 
 
 def _write_down(
@@ -213,12 +223,17 @@ def jump_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
 
 
 def reclaim_planned(
-    conn: sqlite3.Connection, epoch: int, gateway_id: int, boot_id: str | None, now_ms: int
+    conn: sqlite3.Connection,
+    epoch: int,
+    gateway_id: int,
+    boot_id: str | None,
+    now_ms: int,
+    sending: Collection[int] | None = None,
 ) -> list[ClaimedTask]:
     """Write down again what was never on the wire, under the same tids.
 
-    Tasks of campaigns that no longer run, and tasks that hold a number opted out or proved sent
-    meanwhile, are released instead.
+    Tasks of campaigns that may not send now (`sending`: those that may, None for all), and tasks
+    that hold a number opted out or proved sent meanwhile, are released instead.
     """
     check_epoch(conn, epoch)
     rows = conn.execute(
@@ -228,7 +243,9 @@ def reclaim_planned(
                     LEFT JOIN optouts.optouts AS o ON o.number = r.number
                     WHERE a.task_id = t.id AND (a.live = 0 OR o.number IS NOT NULL)) AS stale
         FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
-        WHERE t.gateway_id = ? AND t.state = 'planned' ORDER BY t.id
+        WHERE t.gateway_id = ? AND t.state = 'planned'
+            AND t.state <> 'closed' -- said for the index tasks_live
+        ORDER BY t.id
         """,
         (gateway_id,),
     ).fetchall()
@@ -236,7 +253,8 @@ def reclaim_planned(
     for row in rows:
         if row["campaign_state"] == CampaignState.PAUSED:
             continue
-        if row["stale"] or row["campaign_state"] == CampaignState.CANCELLED:
+        halted = sending is not None and row["campaign_id"] not in sending
+        if row["stale"] or halted or row["campaign_state"] == CampaignState.CANCELLED:
             release(conn, row["id"], now_ms, "never on the wire")
             continue
         ready.append(

@@ -131,7 +131,14 @@ def fold_report(
 
 def _record_stranger(conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int) -> None:
     """A report that is nobody's: of another gateway's task, or of no task we know."""
-    elsewhere = conn.execute("SELECT 1 FROM tasks WHERE tid = ? LIMIT 1", (tid,)).fetchone()
+    elsewhere = conn.execute(
+        # gateway by gateway, so that index tasks_tid serves
+        """
+        SELECT 1 FROM gateways AS g JOIN tasks AS t ON t.gateway_id = g.id AND t.tid = ?
+        WHERE g.id <> ? LIMIT 1
+        """,
+        (tid, gateway_id),
+    ).fetchone()
     kind = "orphan" if elsewhere is None else "anomaly"
     detail = f"report for tid {tid}, " + (
         "which is unknown" if elsewhere is None else "which belongs to another gateway"

@@ -55,6 +55,16 @@ def _ledger(db: Database) -> None:
     db.execute(_moves_trigger("tasks", TASK_MOVES))
 
 
+@ledger_migrations(name="0002_removed")
+def _removed(db: Database) -> None:
+    # 1: the device answered the fence's remove with 0. Without that word its rest may still start.
+    db.execute(
+        "ALTER TABLE tasks ADD COLUMN removed INTEGER NOT NULL DEFAULT 0 CHECK (removed IN (0, 1))"
+    )
+    # receipts are waited for from the last closed task on
+    db.execute("CREATE INDEX tasks_closed ON tasks(campaign_id, closed_ms)")
+
+
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
     """

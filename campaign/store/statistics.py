@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 from campaign.protocol.messages import SmsStat
 
+_BELIEVABLE = 2**53
+"""No SIM has sent as many; SQLite's integers end at 2**63."""
+
 
 def keep_baseline(
     conn: sqlite3.Connection, gateway_id: int, boot_id: str, stats: Sequence[SmsStat]
@@ -26,7 +29,7 @@ def keep_baseline(
     }
     (last_task,) = conn.execute("SELECT coalesce(max(id), 0) FROM tasks").fetchone()
     for port, (sent, failed, sending) in sum_by_port(stats).items():
-        if port in live or sending:
+        if port in live or sending or max(sent, failed) > _BELIEVABLE:
             continue
         conn.execute(
             """

@@ -121,8 +121,12 @@ def retries(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int]:
 
 
 def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int, int | None]:
-    """(waiting recipients, those in flight, when the next held one is due in ms or None)."""
+    """(waiting recipients, those in flight of all campaigns, for they share the ports, and when the
+    next held one is due in ms or None)."""
     tallies = counts(conn, campaign_id)
+    (in_flight,) = conn.execute(
+        "SELECT coalesce(sum(n), 0) FROM tallies WHERE state = 'assigned'"
+    ).fetchone()
     due: int | None = None
     if tallies[RecipientState.HELD]:
         (due,) = conn.execute(
@@ -130,7 +134,7 @@ def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int, int
             "SELECT min(due_ms) FROM recipients WHERE campaign_id = ? AND state = 'held'",
             (campaign_id,),
         ).fetchone()
-    return tallies[RecipientState.PENDING], tallies[RecipientState.ASSIGNED], due
+    return tallies[RecipientState.PENDING], in_flight, due
 
 
 def campaign_object(conn: sqlite3.Connection, campaign: CampaignRow) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from campaign.planner.states import FenceReason, RecipientState, TaskState, UnknownCause
@@ -35,6 +35,7 @@ class TaskRow:
     fenced_ms: int | None
     fence: FenceReason | None
     shown_waiting: int
+    removed: int
     open: int
     """Attempts of it without an outcome."""
 
@@ -42,7 +43,7 @@ class TaskRow:
 _SELECT = """
     SELECT t.id, t.campaign_id, t.gateway_id, t.tid, t.port, t.state, t.size, t.boot_id, t.post_id,
         t.posts, t.intent_ms, t.accepted_ms, t.doubt_ms, t.doubt, t.news_ms, t.fence_ms,
-        t.fenced_ms, t.fence, t.shown_waiting,
+        t.fenced_ms, t.fence, t.shown_waiting, t.removed,
         (SELECT count(*) FROM attempts AS a WHERE a.task_id = t.id AND a.live = 1) AS open
     FROM tasks AS t
 """
@@ -81,6 +82,15 @@ def any_live_task(conn: sqlite3.Connection) -> bool:
     return (
         conn.execute("SELECT 1 FROM tasks WHERE state <> 'closed' LIMIT 1").fetchone() is not None
     )
+
+
+def gateways_in_use(conn: sqlite3.Connection, campaign_id: int) -> set[int]:
+    """Devices on which tasks of a campaign live (few live at a time: index tasks_live)."""
+    rows = conn.execute(
+        "SELECT DISTINCT gateway_id FROM tasks WHERE campaign_id = ? AND state <> 'closed'",
+        (campaign_id,),
+    )
+    return {row["gateway_id"] for row in rows}
 
 
 def last_closed(conn: sqlite3.Connection, campaign_id: int) -> int | None:
@@ -164,14 +174,27 @@ def mark_planned(conn: sqlite3.Connection, task_ids: Sequence[int]) -> None:
     )
 
 
-def mark_reposted(conn: sqlite3.Connection, task_ids: Sequence[int], now_ms: int, why: str) -> None:
-    """A doubtful task is about to be offered again, byte for byte."""
-    conn.executemany(
-        "UPDATE tasks SET posts = posts + 1, doubt_ms = ? WHERE id = ? AND state = 'doubt'",
-        [(now_ms, task_id) for task_id in task_ids],
-    )
+def mark_reposted(
+    conn: sqlite3.Connection, task_ids: Sequence[int], now_ms: int, why: str
+) -> list[int]:
+    """Doubtful tasks are about to be offered again, byte for byte.
+
+    Returns those that may be: a report, a fence or an opt-out may have come since they were read.
+    """
+    unwanted = no_longer_wanted(conn, task_ids)
+    offered: list[int] = []
     for task_id in task_ids:
-        decide(conn, now_ms, "repost", why, task_id=task_id)
+        changed = conn.execute(
+            """
+            UPDATE tasks SET posts = posts + 1, doubt_ms = ?
+            WHERE id = ? AND state = 'doubt' AND doubt IS NOT 'collision' AND ?
+            """,
+            (now_ms, task_id, task_id not in unwanted),
+        ).rowcount
+        if changed:
+            offered.append(task_id)
+            decide(conn, now_ms, "repost", why, task_id=task_id)
+    return offered
 
 
 def mark_news(conn: sqlite3.Connection, task_ids: Sequence[int], now_ms: int) -> None:
@@ -201,17 +224,20 @@ def start_fence(
     now_ms: int,
     reason: FenceReason,
     why: str,
+    *,
+    only: Collection[TaskState] = (TaskState.ACCEPTED, TaskState.PAUSED, TaskState.DOUBT),
 ) -> None:
     """accepted, paused or doubt -> fencing: the task is to be taken back.
 
-    Never a collided one: under its tid the device holds somebody else's task.
+    `only`: while it is in one of these states. Never a collided one: under its tid the device
+    holds somebody else's task.
     """
+    states = ", ".join(f"'{state}'" for state in only)
     for task_id in task_ids:
         changed = conn.execute(
-            """
+            f"""
             UPDATE tasks SET state = 'fencing', fence = ?, fence_ms = ?
-            WHERE id = ? AND state IN ('accepted', 'paused', 'doubt')
-                AND doubt IS NOT 'collision'
+            WHERE id = ? AND state IN ({states}) AND doubt IS NOT 'collision'
             """,
             (reason, now_ms, task_id),
         ).rowcount
@@ -232,6 +258,11 @@ def mark_shown_waiting(conn: sqlite3.Connection, task_ids: Sequence[int]) -> Non
     conn.executemany(
         "UPDATE tasks SET shown_waiting = 1 WHERE id = ?", [(task_id,) for task_id in task_ids]
     )
+
+
+def mark_removed(conn: sqlite3.Connection, task_ids: Sequence[int]) -> None:
+    """Its device answered the remove with 0: no proof, but without it there can be none."""
+    conn.executemany("UPDATE tasks SET removed = 1 WHERE id = ?", [(id_,) for id_ in task_ids])
 
 
 def adopt_boot(conn: sqlite3.Connection, task_ids: Sequence[int], boot_id: str) -> None:
@@ -291,7 +322,9 @@ def tasks_of_opted_out(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
         JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
         JOIN recipients AS r ON r.id = a.recipient_id
         JOIN optouts.optouts AS o ON o.number = r.number
-        WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused') ORDER BY t.id
+        WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused')
+            AND t.state <> 'closed' -- said for the index tasks_live
+        ORDER BY t.id
         """,
         (gateway_id,),
     )
@@ -321,7 +354,9 @@ def overtaken_tasks(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
         """
         SELECT DISTINCT t.id FROM tasks AS t
         JOIN attempts AS a ON a.task_id = t.id AND a.live = 0 AND a.outcome IS NULL
-        WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused') ORDER BY t.id
+        WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused')
+            AND t.state <> 'closed' -- said for the index tasks_live
+        ORDER BY t.id
         """,
         (gateway_id,),
     )

@@ -31,7 +31,7 @@ from campaign.simulator.truth import Attempt
 from campaign.store.campaigns import find_campaign, list_campaigns
 from campaign.store.door import InlineStore, transaction
 from campaign.store.gateways import GatewayRow, add_gateway, receiver_tokens
-from campaign.store.inbox import InboxReader, InboxWriter
+from campaign.store.inbox import Arrived, InboxReader, InboxWriter
 from campaign.store.opening import open_ledger
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -41,7 +41,7 @@ class Switchboard(httpx.AsyncBaseTransport):
     """Routes requests in memory by host name; a host that is not there refuses connections."""
 
     def __init__(self) -> None:
-        self.apps: dict[str, httpx.ASGITransport] = {}
+        self.apps: dict[str, httpx.AsyncBaseTransport] = {}
         self.requests: Counter[str] = Counter()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -56,6 +56,26 @@ class Switchboard(httpx.AsyncBaseTransport):
             raise
         except Exception as error:
             raise httpx.RemoteProtocolError(str(error), request=request) from error
+
+
+Forward = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+class Between(httpx.AsyncBaseTransport):
+    """Stands before an app: `handle(request, forward)` answers in its place, sooner, later or not
+    at all. The request's body is read already."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        handle: Callable[[httpx.Request, Forward], Awaitable[httpx.Response]],
+    ) -> None:
+        self._inner = inner
+        self._handle = handle
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        return await self._handle(request, self._inner.handle_async_request)
 
 
 class MortalStore(InlineStore):
@@ -110,12 +130,14 @@ class World:
     receiver_host: str = "receiver"
     life: Life = field(default_factory=Life)
     runs: list[Run] = field(default_factory=list)
+    slept: timedelta = timedelta()
+    """How long this machine was suspended: its monotonic clock stood still, civil time did not."""
 
     def __post_init__(self) -> None:
         self.zero = trio.current_time()
         rng = random.Random(self.seed)
         self.env = Env(
-            wall=lambda: START + timedelta(seconds=trio.current_time() - self.zero),
+            wall=lambda: START + timedelta(seconds=trio.current_time() - self.zero) + self.slept,
             monotonic=trio.current_time,
             rng=rng,
             nonce=lambda n: rng.randbytes(n).hex(),
@@ -167,6 +189,28 @@ class World:
         )
         self.runs.append(run)
         return run
+
+    def put_between(
+        self, name: str, handle: Callable[[httpx.Request, Forward], Awaitable[httpx.Response]]
+    ) -> None:
+        """Let `handle` answer for a host (`Between`)."""
+        self.board.apps[name] = Between(self.board.apps[name], handle)
+
+    async def command(self, name: str, **body: str) -> None:
+        """Somebody at a device's own web page: lock, unlock, reboot …"""
+        query = {"username": "root", "password": "root", "version": "1.1"}
+        async with httpx.AsyncClient(transport=self.board) as client:
+            url = f"http://{name}/goip_send_cmd.html"
+            answer = await client.post(url, params=query, json={"type": "command", **body})
+            assert answer.status_code == 200
+
+    def push(self, body: bytes, gateway_id: int = 1) -> None:
+        """A push of a device, whatever it holds."""
+        arrived = Arrived(
+            gateway_id=gateway_id, received_ms=1, remote="", content_type="", query="", body=body
+        )
+        self.inbox_writer.append_many([arrived])
+        self.wake_engine()
 
     def wake_engine(self) -> None:
         for run in self.runs[-1:]:

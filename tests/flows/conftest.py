@@ -69,6 +69,7 @@ class Command:
         self._out, self._err = folder / f"{nth}.out", folder / f"{nth}.err"
         self._began = time.monotonic()
         self._done: Done | None = None
+        self._peak_kb = 0
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 self.argv,
@@ -95,7 +96,8 @@ class Command:
     def ended(self) -> Done | None:
         """How it ended, None while it runs."""
         if self._done is None:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            self._peak_kb = max(self._peak_kb, self._high_water())
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.process.returncode = os.waitstatus_to_exitcode(status)
                 self._done = Done(
@@ -103,9 +105,20 @@ class Command:
                     self.out,
                     self.err,
                     self.elapsed(),
-                    usage.ru_maxrss / 1024,
+                    self._peak_kb / 1024,
                 )
         return self._done
+
+    def _high_water(self) -> int:
+        """Most kB of memory it has held so far.
+
+        Not `ru_maxrss`: that begins with what the test process held when it forked.
+        """
+        try:
+            lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return 0
+        return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
     def elapsed(self) -> float:
         """Seconds since it was started."""

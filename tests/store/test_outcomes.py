@@ -293,7 +293,7 @@ def test_a_report_of_another_gateways_tid_is_not_applied(ledger: Any) -> None:
     task = ledger.claim_one(campaign_id, gateway="gw")
     ledger.report(task, sent=[1], gateway="other")
     assert ledger.states(campaign_id) == ["assigned"]
-    assert ledger.incidents() == {"orphan": 1}
+    assert ledger.incidents() == {"anomaly": 1}
 
 
 def test_a_report_of_a_task_that_was_never_on_the_wire_is_an_orphan(ledger: Any) -> None:
