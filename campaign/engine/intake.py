@@ -188,12 +188,7 @@ async def _import(
     if accepted or refused:
         await store_chunk()
     if refused_total:
-        refusals = await run.store.read(lambda conn: list(refusal_rows(conn, campaign_id)))
-        try:
-            write_rejects(Path(request.rejects), refusals)
-        except OSError as error:
-            why = f"cannot write rejects to {request.rejects}: {error.strerror}"
-            raise UsageError(why) from error
+        await run.store.read(_write_rejects, campaign_id, Path(request.rejects))
     if not total:
         raise NothingToDo(
             f"no valid row in {request.list_name}"
@@ -209,6 +204,13 @@ async def _import(
     run.targets.add(campaign.id)
     run.ring()
     return campaign
+
+
+def _write_rejects(conn: sqlite3.Connection, campaign_id: int, path: Path) -> None:
+    try:
+        write_rejects(path, refusal_rows(conn, campaign_id))
+    except OSError as error:
+        raise UsageError(f"cannot write refused rows to {path}: {error.strerror}") from error
 
 
 async def _refuse_twin(

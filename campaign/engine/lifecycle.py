@@ -75,7 +75,7 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
             campaign.why = {"receipts": f"{missing} missing, at most until {until} UTC"}
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
-    if not await run.write(_finish_if_final, run.now_ms(), campaign.id, campaign.name):
+    if not await run.write(finish_if_final, run.now_ms(), campaign.id, campaign.name):
         return now  # late evidence has opened a recipient again
     campaign.why.clear()
     run.targets.discard(campaign.id)
@@ -94,7 +94,8 @@ async def _receipt_deadline(run: Run, campaign: Campaign) -> float:
     return min(now, now if closed_ms is None else run.monotonic_at(closed_ms)) + wait
 
 
-def _finish_if_final(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> bool:
+def finish_if_final(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> bool:
+    """End a campaign unless evidence that came meanwhile has opened a recipient again."""
     tallies = counts(conn, campaign_id)
     if any(tallies[state] for state in _OPEN):
         return False

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 import trio
 
@@ -84,3 +85,28 @@ async def test_a_stale_engine_writes_nothing_more(
         before = len(world.attempts)
         await trio.lowlevel.checkpoint()
         assert world.sql("SELECT count(*) FROM tasks")[0][0] <= before + 1
+
+
+async def test_what_a_killed_run_had_planned_is_not_posted_outside_the_window(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(settings={"task-size": "1"}, sim1={"ports": 1}) as world:
+        app = world.board.apps["sim1"]
+
+        async def refuse(request: httpx.Request, forward: Any) -> httpx.Response:
+            if request.url.path == "/goip_post_sms.html":
+                await trio.sleep(0.1)
+                raise httpx.ConnectError("refused", request=request)
+            answer: httpx.Response = await forward(request)
+            return answer
+
+        world.put_between("sim1", refuse)
+        hours = {"window": "10:00-11:00", "timezone": "UTC"}
+        assert await world.killed(1.5, lambda: world.launch(numbers(2), **hours))
+        assert world.sql("SELECT DISTINCT state FROM tasks") == [("planned",)]
+        world.board.apps["sim1"] = app
+        await trio.sleep(2 * 3600)  # at noon
+        with trio.move_on_after(600):
+            await world.resume()
+        assert not world.attempts
+        assert world.states() == {"pending": 2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -215,3 +216,51 @@ async def test_a_hung_port_is_cleared_and_its_waiting_tasks_go_elsewhere(
         world.check()
         unknown = world.states().get("unknown", 0)
         assert unknown <= 4, "only what was in the air when a port died cannot be known"
+
+
+async def test_a_report_that_comes_while_the_boot_id_is_read_ends_the_doubt(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    settings = {**ONE, "status-period": "1000s", "push-silence": "3000s"}
+    forgetful = {"ports": 1, "tid_memory": 0.0, "sms_seconds": 26.5}
+    async with make_world(settings=settings, sim1=forgetful) as world:
+        saboteur = sabotage(world, "answer")
+
+        async def slow_boot_id(request: httpx.Request, forward: Any) -> httpx.Response:
+            answer: httpx.Response = await forward(request)
+            if request.url.path == "/goip_get_sms.html" and len(saboteur.posts) == 1:
+                await trio.sleep(4)
+            return answer
+
+        world.put_between("sim1", slow_boot_id)
+        await world.launch(numbers(2))
+        assert len(saboteur.posts) == 2
+        assert world.states() == {"delivered": 2}
+        world.check()
+
+
+async def test_while_this_machine_sleeps_the_device_forgets_its_tids(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(settings=ONE, sim1={"ports": 1}) as world:
+        saboteur = sabotage(world, *["request"] * 9)
+
+        async def suspended() -> None:
+            await trio.sleep(5)
+            world.slept = timedelta(hours=1)  # the monotonic clock stood still
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(suspended)
+            await world.launch(numbers(1))
+        assert len(saboteur.posts) == 1
+        assert world.states() == {"unknown": 1}
+
+
+async def test_a_connection_that_is_refused_again_and_again_is_not_tried_without_pause(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(settings=ONE, sim1={"ports": 1}) as world:
+        sabotage(world, *["refused"] * 50)  # … while questions are answered
+        await world.launch(numbers(2))
+        assert world.states() == {"delivered": 2}
+        assert trio.current_time() - world.zero >= 40

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import trio
 
+from campaign.engine.lifecycle import finish_if_final
+from campaign.store.door import transaction
 from campaign.store.optouts import OptOut, add_optouts, list_optouts
 
 Numbers = Callable[[int], list[str]]
@@ -185,3 +189,81 @@ async def test_an_unreachable_gateway_is_waited_for_and_told(
         assert world.states() == {"delivered": 4}
         assert "cannot be reached" in world.notices[0]
         assert "sim1 answers" in world.notices
+
+
+async def test_a_window_follows_the_civil_clock_after_a_sleep_of_this_machine(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1, "sms_seconds": 3}) as world:
+
+        async def suspended() -> None:
+            await trio.sleep(60)
+            world.slept = timedelta(hours=3)  # it is 13:01 now
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(suspended)
+            with trio.move_on_after(1200):
+                await world.launch(numbers(400), window="10:00-12:00", timezone="UTC")
+        assert len(world.attempts) < 60
+
+
+async def test_what_is_queued_when_the_window_closes_waits_for_the_next_one(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1, "sms_seconds": 60}) as world:
+        with trio.move_on_after(1200):
+            await world.launch(numbers(40), window="10:00-10:05", timezone="UTC")
+        assert len(world.attempts) <= 6
+        assert world.sql("SELECT count(*) > 0 FROM tasks WHERE state = 'paused'") == [(1,)]
+
+
+async def test_many_opted_out_numbers_in_a_row_cost_no_time(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(settings={"return-path": "assume"}, sim1={"ports": 1}) as world:
+        add_optouts(world.optouts, [OptOut(number, 1, "operator") for number in numbers(400)])
+        await world.launch(numbers(402), rate="10/s", receipts=False)
+        assert world.states() == {"skipped": 400, "sent": 2}
+        assert trio.current_time() - world.zero < 60
+
+
+@pytest.mark.parametrize("sender", ["12", "INFO1", "T1"])
+async def test_an_opt_out_word_from_a_sender_without_a_number_ends_no_run(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, sender: str
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        stop = "U1RPUA=="  # base64
+        world.push(f'{{"type":"recv-sms","sms":[[0,"1A",5,"{sender}","","{stop}"]]}}'.encode())
+        await world.launch(numbers(2))
+        assert world.states() == {"delivered": 2}
+        assert list(list_optouts(world.optouts)) == []
+
+
+async def test_a_report_with_absurd_counters_ends_no_run(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+
+        async def absurd() -> None:
+            await trio.sleep(1)
+            ((tid,),) = world.sql("SELECT tid FROM tasks LIMIT 1")
+            row = {"tid": tid, **dict.fromkeys(("sent", "failed", "sending"), 2**63 - 1)}
+            world.push(json.dumps({"type": "status-report", "rpts": [row]}).encode())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(absurd)
+            await world.launch(numbers(2))
+        assert world.states() == {"delivered": 2}
+
+
+async def test_late_evidence_keeps_a_campaign_from_finishing(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        await world.launch(numbers(2), receipts=False)
+        with transaction(world.conn):
+            world.conn.execute("UPDATE campaigns SET state = 'running', finished_ms = NULL")
+            world.conn.execute("UPDATE tallies SET n = 1 WHERE state = 'sent'")
+            world.conn.execute("INSERT INTO tallies VALUES (1, 'held', 1)")
+            assert not finish_if_final(world.conn, 5, 1, "c")
+        assert world.sql("SELECT state FROM campaigns") == [("running",)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import trio
@@ -147,3 +149,86 @@ async def test_a_command_that_cannot_be_is_answered_with_its_reason(
                 await do(world, "dance")
 
         await beside(world, work, numbers=numbers(3))
+
+
+async def test_settings_changed_during_a_post_leave_nobody_behind(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(settings={"task-size": "1"}, sim1={"ports": 1}) as world:
+        posts: list[bytes] = []
+
+        async def first_post_hangs(request: httpx.Request, forward: Any) -> httpx.Response:
+            if request.url.path == "/goip_post_sms.html":
+                posts.append(request.content)
+                await trio.sleep(5 if len(posts) == 1 else 0)
+            answer: httpx.Response = await forward(request)
+            return answer
+
+        world.put_between("sim1", first_post_hangs)
+
+        async def work() -> None:
+            await trio.sleep(2)
+            async with trio.open_nursery() as nursery:
+                for limit in ("200", "201"):
+                    set_ = partial(do, world, "gateway-set", name="sim1")
+                    nursery.start_soon(partial(set_, settings={"max-chars": limit}))
+
+        with trio.fail_after(3600):
+            await beside(world, work, numbers=numbers(3))
+        assert world.states() == {"delivered": 3}
+        world.check()
+
+
+async def test_settings_of_a_gateway_that_contradict_a_running_campaigns_are_refused(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+
+        async def work() -> None:
+            await trio.sleep(1)
+            settings = {"report-period": "20s", "report-horizon": "60s"}
+            with pytest.raises(EngineError, match="campaign c: report-horizon=15s"):
+                await do(world, "gateway-set", name="sim1", settings=settings)
+
+        await beside(world, work, numbers=numbers(20), settings={"report-horizon": "15s"})
+        assert world.states() == {"delivered": 20}
+
+
+async def test_a_list_handed_over_whose_rejects_cannot_be_written_ends_no_run(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        second = world.folder / "second.csv"
+        second.write_text("phone\n+99911110000\nnonsense\n")
+        request = LaunchRequest(
+            name="two", path=str(second), list_name="second.csv", message="Hi",
+            rejects=str(world.folder / "missing" / "rejects.csv"), options=CampaignOptions(),
+        )  # fmt: skip
+
+        async def work() -> None:
+            await trio.sleep(1)
+            with pytest.raises(EngineError, match=r"rejects\.csv"):
+                await ask(world, {"cmd": "launch", "request": msgspec.to_builtins(request)})
+
+        await beside(world, work, numbers=numbers(5))
+        assert world.states() == {"delivered": 5}
+
+
+async def test_a_small_second_campaign_is_not_starved_by_a_slow_first_one(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    settings = {"return-path": "assume", "task-size": "1"}
+    async with make_world(settings=settings, sim1={"ports": 2, "sms_seconds": 8}) as world:
+        second = world.write_list(["99911110000"], "second.csv")
+        request = LaunchRequest(
+            name="two", path=str(second), list_name="second.csv", message="Hi",
+            rejects=str(second) + ".rejects.csv", options=CampaignOptions(receipts=False),
+        )  # fmt: skip
+
+        async def work() -> None:
+            await trio.sleep(60)
+            await ask(world, {"cmd": "launch", "request": msgspec.to_builtins(request)})
+            await trio.sleep(120)
+            assert world.states("two") == {"sent": 1}
+
+        await beside(world, work, numbers=numbers(100), rate="15/min")

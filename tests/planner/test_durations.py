@@ -73,7 +73,7 @@ def test_an_interval_is_a_range(text: str, low: float, high: float, wire: str) -
     assert (interval.low, interval.high, interval.wire) == (low, high, wire)
 
 
-@pytest.mark.parametrize("text", ["", "6s-3s", "-", "3s-", "-3s", "3s-4s-5s"])
+@pytest.mark.parametrize("text", ["", "6s-3s", "-", "3s-", "-3s", "3s-4s-5s", "1h-3h"])
 def test_what_is_no_interval_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         Interval.parse(text)

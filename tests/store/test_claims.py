@@ -370,3 +370,20 @@ def test_a_task_can_be_released_from_every_state_that_proof_may_reach(
     assert ledger.task(task.id)["state"] == state
     ledger.do(release, task.id, ledger.now, "proved unsent")
     assert ledger.states(campaign_id) == ["pending"]
+
+
+def test_planned_tasks_of_a_campaign_that_may_not_send_now_are_released(ledger: Any) -> None:
+    campaign_id = ledger.campaign(1)
+    task = ledger.claim_one(campaign_id)
+    ledger.do(mark_planned, [task.id])
+    arguments = (ledger.epoch, ledger.gateway(), "boot-1", ledger.now)
+    assert ledger.do(reclaim_planned, *arguments, [campaign_id + 1]) == []
+    assert ledger.states(campaign_id) == ["pending"]
+
+
+def test_a_claim_walks_over_any_run_of_opted_out_numbers(ledger: Any) -> None:
+    campaign_id = ledger.campaign(12)
+    for n in range(1, 12):
+        ledger.opt_out(ledger.number(n))
+    assert ledger.claim_one(campaign_id, count=2).size == 1
+    assert ledger.states(campaign_id) == ["skipped"] * 11 + ["assigned"]

@@ -110,3 +110,10 @@ def test_a_task_the_device_refused_was_never_in_its_counters(ledger: Any) -> Non
     task = ledger.claim_one(campaign_id, count=1)
     assert accounts(ledger, task, stat())
     assert not accounts(ledger, task, stat(failed=1))
+
+
+def test_counters_no_sim_can_have_are_no_baseline(ledger: Any) -> None:
+    ledger.gateway()
+    huge = [SmsStat(port=1, sent_ok=2**63 - 1), SmsStat(port=1, sent_ok=2**63 - 1)]
+    ledger.do(keep_baseline, 1, "boot-1", huge)
+    assert ledger.conn.execute("SELECT stat_boot FROM ports WHERE port = 1").fetchone()[0] is None

@@ -132,3 +132,9 @@ def test_a_reply_is_kept_once_however_often_it_comes(ledger: Any) -> None:
     assert ledger.do(keep_inbound, reply)
     assert not ledger.do(keep_inbound, reply)
     assert ledger.do(keep_inbound, InboundRow(1, "1", "89", 1001, "99900000001", "", "STOP", 5))
+
+
+def test_what_is_in_flight_counts_every_campaign_for_they_share_the_ports(ledger: Any) -> None:
+    first, second = ledger.campaign(2, name="one"), ledger.campaign(3, name="two")
+    ledger.claim_one(first)
+    assert ledger.do(work_left, second) == (3, 2, None)

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
-from campaign.store.claims import close
+from campaign.store.claims import close, reclaim_planned
 from campaign.store.tasks import (
     adopt_boot,
     any_live_task,
     get_tasks,
+    last_closed,
     live_tasks,
     mark_accepted,
     mark_collided_ours,
@@ -25,6 +26,7 @@ from campaign.store.tasks import (
     mark_resumed,
     mark_shown_waiting,
     outstanding,
+    overtaken_tasks,
     reject,
     start_fence,
     task_objects,
@@ -254,3 +256,54 @@ def test_an_opted_out_number_that_is_settled_already_fences_nothing(ledger: Any)
     ledger.report(task, sent=[2])
     ledger.opt_out(ledger.number(2))
     assert ledger.do(tasks_of_opted_out, ledger.gateway()) == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda conn: reclaim_planned(conn, 1, 1, None, 0), id="reclaim_planned"),
+        pytest.param(lambda conn: tasks_of_opted_out(conn, 1), id="tasks_of_opted_out"),
+        pytest.param(lambda conn: overtaken_tasks(conn, 1), id="overtaken_tasks"),
+        pytest.param(lambda conn: live_tasks(conn, 1), id="live_tasks"),
+        pytest.param(lambda conn: outstanding(conn, 1), id="outstanding"),
+        pytest.param(lambda conn: last_closed(conn, 1), id="last_closed"),
+    ],
+)
+def test_what_is_asked_every_turn_never_walks_through_closed_tasks(
+    ledger: Any, ask: Callable[[Any], object]
+) -> None:
+    asked: list[str] = []
+    ledger.conn.set_trace_callback(asked.append)
+    ask(ledger.conn)
+    ledger.conn.set_trace_callback(None)
+    plans = [
+        row["detail"]
+        for sql in asked
+        for row in ledger.conn.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+    ]
+    of_tasks = [plan for plan in plans if plan.startswith(("SEARCH t ", "SCAN t ", "SEARCH tasks"))]
+    assert of_tasks
+    assert all("INDEX tasks_live" in plan or "INDEX tasks_closed" in plan for plan in of_tasks)
+
+
+def test_a_task_that_left_doubt_meanwhile_is_not_offered_again(ledger: Any) -> None:
+    campaign_id = ledger.campaign(3)
+    tasks = ledger.claim(campaign_id, task_size=1)
+    ids = [task.id for task in tasks]
+    ledger.do(mark_doubt, ids, ledger.now, UnknownCause.NO_ANSWER)
+    ledger.report(tasks[0], sent=[1])
+    ledger.opt_out(ledger.number(2))
+    assert ledger.do(mark_reposted, ids, ledger.now + 7, "same boot") == [ids[2]]
+    assert [ledger.task(id_)["posts"] for id_ in ids] == [1, 1, 2]
+    assert len(ledger.decisions("repost")) == 1
+
+
+def test_a_fence_meant_for_doubt_leaves_a_task_alone_that_was_accepted_meanwhile(
+    ledger: Any,
+) -> None:
+    task = ledger.claim_one(ledger.campaign(1))
+    ledger.do(mark_accepted, [task.id], ledger.now)
+    ledger.do(
+        start_fence, [task.id], ledger.now, FenceReason.DOUBT, "late", only=(TaskState.DOUBT,)
+    )
+    assert ledger.task(task.id)["state"] == "accepted"
