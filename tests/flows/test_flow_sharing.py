@@ -15,12 +15,13 @@ pytestmark = pytest.mark.process
 
 def test_a_second_launch_hands_over_and_follows(flow: Flow) -> None:
     path = flow.write_list(40)
-    engine = flow.launch(path, simulate=1)
+    # ports apart: two messages to one number from one port within a second have equal receipts
+    engine = flow.launch(path, "--ports", "1-2", simulate=1)
     flow.until(lambda: flow.state() == "running", "the engine runs", engine)
     flow.run("pause", "c")  # so that it cannot be over before the others come
     alone = flow.launch(path, "--no-attach", name="alone", simulate=None)
     twin = flow.launch(path, name="twin", simulate=None)
-    again = flow.launch(path, "--again", "--json", name="again", simulate=None)
+    again = flow.launch(path, "--again", "--json", "--ports", "3-4", name="again", simulate=None)
     assert alone.wait().code == 6, alone.err
     assert "held by a running engine" in alone.err
     assert twin.wait().code == 2, twin.err
