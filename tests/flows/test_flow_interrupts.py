@@ -31,7 +31,7 @@ def test_a_gateway_that_is_down_is_waited_for_until_interrupted(
 
 
 def test_after_ctrl_c_the_printed_command_goes_on_and_nobody_is_sent_twice(flow: Flow) -> None:
-    engine = flow.launch(flow.write_list(200), simulate=1, simulated={"sms-seconds": "0.05"})
+    engine = flow.launch(flow.write_list(200), simulate=1, simulated={"sms-seconds": "0.2"})
     flow.until(lambda: flow.attempted() >= 20, "sending began", engine)
     engine.signal(signal.SIGINT)
     done = engine.wait(within=10)

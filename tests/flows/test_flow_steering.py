@@ -31,15 +31,15 @@ def _stays_quiet(flow: Flow, engine: Command) -> None:
 
 
 def test_pause_silences_the_devices_and_continue_goes_on(flow: Flow) -> None:
-    engine = _sending(flow, 80, "0.2")
+    engine = _sending(flow, 200, "0.2")
     flow.run("pause", "c")
     _stays_quiet(flow, engine)
-    assert flow.attempted() < 80, "it was too late to be paused"
+    assert flow.attempted() < 200, "it was too late to be paused"
     (campaign,) = flow.run("status", "--json").json()["campaigns"]
     assert (campaign["state"], campaign["waiting_for"]) == ("paused", "paused")
     flow.run("continue", "c")
     assert engine.wait().code == 0
-    assert flow.counts() == {"delivered": 80}
+    assert flow.counts() == {"delivered": 200}
     assert set(flow.on_air().values()) == {1}
 
 
