@@ -6,6 +6,7 @@ what contradicts itself is refused when it is set, not when it bites.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -39,6 +40,15 @@ class Settings:
     retry_wait: float = 10.0
     port_failures: int = 3
     port_rest: float = 60.0
+    api_version: str = "1.1"
+    legacy_ports: int = 1
+    chs: str = "utf8"
+    coding: str = "auto"
+    smsc: str = ""
+    session_seconds: int = 180
+    subscription_period: int = 60
+    sample_period: float = 600.0
+    delete_fetched: bool = False
 
     @property
     def doubt_wait(self) -> float:
@@ -70,7 +80,24 @@ MEANINGS: Mapping[str, str] = {
     "retry-wait": "first wait before a failed recipient is tried again; doubles",
     "port-failures": "a port that fails this many in a row rests",
     "port-rest": "how long such a port rests; then one probe message decides",
+    "api-version": "1.1; 1.0 for old firmware: one GET a message, no reports, sent means accepted",
+    "legacy-ports": "how many ports an api-version 1.0 device has, where it cannot tell",
+    "chs": "how a text travels to the device: utf8 or base64",
+    "coding": "auto: we choose the alphabet of a message; device: it chooses",
+    "smsc": "service centre number for every message; empty: the SIM's own",
+    "session-seconds": "how long a secure session is asked to live",
+    "subscription-period": "how often a subscribed device tells its status unasked, at least 60 s",
+    "sample-period": "how often the device's own statistics are stored during a run",
+    "delete-fetched": "delete received messages on the device once they are stored here",
 }
+
+_CHOICES = {
+    "return_path": ("probe", "assume"),
+    "api_version": ("1.1", "1.0"),
+    "chs": ("utf8", "base64"),
+    "coding": ("auto", "device"),
+}
+_SMSC = re.compile(r"\+?[0-9]{3,20}|")
 
 _MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait"})
 
@@ -130,9 +157,11 @@ def _parse(name: str, key: str, text: str, default: object) -> object:
         value = parsers[type(default)](text)
     except (ValueError, UsageError) as error:
         raise UsageError(f"{name}={text}: {error}") from error
-    if key == "return_path" and value not in ("probe", "assume"):
-        raise UsageError(f"{name}={text}: write probe or assume")
-    if isinstance(value, (int, float)) and value == 0 and key not in _MAY_BE_ZERO | {"keep_plus"}:
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise UsageError(f"{name}={text}: write {' or '.join(_CHOICES[key])}")
+    if key == "smsc" and not _SMSC.fullmatch(text):
+        raise UsageError(f"{name}={text}: write a number, with or without +")
+    if type(value) in (int, float) and value == 0 and key not in _MAY_BE_ZERO:
         raise UsageError(f"{name}={text}: must be above zero")
     return value
 
@@ -161,3 +190,5 @@ def _check(settings: Settings) -> None:
     for name in ("task_report_period", "report_period"):
         if getattr(settings, name) < 1:
             raise UsageError(f"{name.replace('_', '-')}: devices take whole seconds, at least 1s")
+    if settings.subscription_period < 60:
+        raise UsageError("subscription-period: devices take 60 s at least")
