@@ -8,30 +8,54 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
 from campaign import __version__
 from campaign.cli.context import Context
-from campaign.cli.demo import demo
-from campaign.cli.doctor import doctor
-from campaign.cli.explain import explain
-from campaign.cli.gateway import gateway
-from campaign.cli.launch import launch, resume
-from campaign.cli.optout import optout
-from campaign.cli.plan import plan
-from campaign.cli.processes import listen, simulate
-from campaign.cli.report import report
-from campaign.cli.watching import cancel, continue_, pause, status
 from campaign.errors import CampaignError
 from campaign.service.site import Site
 
 _INTERRUPTED = 130
 
+COMMANDS: Final[Mapping[str, str]] = {
+    "demo": "demo.demo",
+    "launch": "launch.launch",
+    "plan": "plan.plan",
+    "resume": "launch.resume",
+    "status": "watching.status",
+    "pause": "watching.pause",
+    "continue": "watching.continue_",
+    "cancel": "watching.cancel",
+    "report": "report.report",
+    "gateway": "gateway.gateway",
+    "simulate": "processes.simulate",
+    "listen": "processes.listen",
+    "optout": "optout.optout",
+    "explain": "explain.explain",
+    "doctor": "doctor.doctor",
+}
+"""Where each command is, below this package."""
+
 
 class _Group(click.Group):
-    """Turns our errors into one line and an exit code, at the only edge that may do so."""
+    """Turns our errors into one line and an exit code, at the only edge that may do so.
+
+    A command is imported when it is asked for: `status` must not wait for what `launch` needs.
+    """
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(".")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), attribute)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -75,10 +99,3 @@ def main(
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     ctx.obj = Context(Site.at(db, optouts), as_json, quiet, verbose)
-
-
-for command in (
-    demo, launch, plan, resume, status, pause, continue_, cancel, report, gateway, simulate, listen,
-    optout, explain, doctor,
-):  # fmt: skip
-    main.add_command(command)

@@ -11,13 +11,14 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
 
+from campaign.engine.conversation import Lines
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
 from campaign.engine.runtime import Run
@@ -26,9 +27,6 @@ from campaign.engine.verbs import STEERS, perform
 from campaign.errors import CampaignError, EngineError
 from campaign.store.campaigns import get_campaign
 from campaign.store.paths import socket_address
-
-_LONGEST_LINE = 1 << 20
-_ANSWER_SECONDS = 30.0
 
 
 async def serve_control(
@@ -73,30 +71,11 @@ async def answer_stream(run: Run, stream: trio.abc.Stream) -> None:
     # a client that goes away in the middle ends its own conversation, nothing else
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         async with stream:
-            lines = _Lines(stream)
+            lines = Lines(stream)
             while (line := await lines.next()) is not None:
                 answer = await _answer(run, line)
                 if answer is not None:
                     await stream.send_all(json.dumps(answer).encode() + b"\n")
-
-
-class _Lines:
-    """A stream, line by line; a line above the limit ends it."""
-
-    def __init__(self, stream: trio.abc.ReceiveStream) -> None:
-        self._stream = stream
-        self._pending = bytearray()
-
-    async def next(self) -> bytes | None:
-        """The next line without its end, None when there is none any more."""
-        while (end := self._pending.find(b"\n")) < 0:
-            chunk = await self._stream.receive_some(65536)
-            if not chunk or len(self._pending) > _LONGEST_LINE:
-                return None
-            self._pending += chunk
-        line = bytes(self._pending[:end])
-        del self._pending[: end + 1]
-        return line
 
 
 async def _answer(run: Run, line: bytes) -> dict[str, Any] | None:
@@ -142,48 +121,3 @@ async def _launch(run: Run, request: Any) -> dict[str, Any]:
     campaign = await intake(run, launch, lambda rows, refused: progress.append((rows, refused)))
     rows, refused = progress[-1]
     return {"launched": campaign.name, "recipients": rows, "refused": refused}
-
-
-class Conversation:
-    """The other end: one connection to a running engine."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
-        self._lines = _Lines(stream)
-
-    async def ask(
-        self, request: Mapping[str, Any], *, seconds: float = _ANSWER_SECONDS
-    ) -> dict[str, Any]:
-        """Send a command and wait for its answer. Raises what the engine raised, by kind, or
-        `EngineError` when it does not answer."""
-        try:
-            with trio.fail_after(seconds):
-                await self._stream.send_all(json.dumps(request).encode() + b"\n")
-                line = await self._lines.next()
-        except (trio.TooSlowError, trio.BrokenResourceError) as error:
-            raise EngineError("the running engine does not answer") from error
-        if line is None:
-            raise EngineError("the running engine ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise remote_error(answer)
-        return answer
-
-
-def remote_error(answer: Mapping[str, Any]) -> CampaignError:
-    """The engine's error as it was raised there, as far as this side knows its kind."""
-    error = EngineError(str(answer["error"]))
-    error.exit_code = int(answer.get("exit_code", 1))  # type: ignore[misc]  # the instance carries the remote code
-    return error
-
-
-@contextlib.asynccontextmanager
-async def converse(path: Path) -> AsyncIterator[Conversation]:
-    """Connect to the engine of a ledger. Raises `EngineError` when none listens."""
-    try:
-        with socket_address(path) as address:
-            stream = await trio.open_unix_socket(address)
-    except OSError as error:
-        raise EngineError(f"no engine listens on {path.name}") from error
-    async with stream:
-        yield Conversation(stream)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 
 from campaign.engine.runtime import Campaign, Run
 from campaign.engine.settle import fold_all
 from campaign.planner.states import CampaignState, FenceReason, TaskState, UnknownCause
-from campaign.store.campaigns import CampaignRow, drop_draft, list_campaigns
+from campaign.store.campaigns import drop_draft, list_campaigns
 from campaign.store.claims import start_tids
 from campaign.store.gateways import list_gateways
 from campaign.store.journal import begin_epoch, decide
@@ -78,13 +77,3 @@ def _fence_cancelled(conn: sqlite3.Connection, now_ms: int) -> None:
         tasks = live_tasks(conn, gateway.id, (TaskState.ACCEPTED, TaskState.PAUSED))
         ids = [task.id for task in tasks if task.campaign_id in cancelled]
         start_fence(conn, ids, now_ms, FenceReason.CANCEL, "its campaign was cancelled")
-
-
-def lift_alarms(conn: sqlite3.Connection, campaigns: Sequence[CampaignRow]) -> None:
-    """Somebody looked at it: stopped gateways and waiting campaigns may go on."""
-    conn.execute("UPDATE gateways SET stopped = NULL WHERE stopped IS NOT NULL")
-    conn.executemany(
-        "UPDATE campaigns SET state = 'running', waiting_for = NULL "
-        "WHERE id = ? AND state = 'waiting'",
-        [(row.id,) for row in campaigns],
-    )

@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from campaign.engine.recover import lift_alarms
 from campaign.errors import UsageError
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState, RecipientState
+from campaign.store.alarms import lift_alarms
 from campaign.store.campaigns import (
     cancel_waiting,
     counts,

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import trio
 
-from campaign.engine.control import converse
+from campaign.engine.conversation import converse
 from campaign.engine.verbs import perform
 from campaign.errors import EngineError, LedgerHeld
 from campaign.service.locks import FileLock, is_held

@@ -16,7 +16,6 @@ import trio
 from campaign.engine.engine import run_engine, stop_gracefully
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import Ended, snapshot
-from campaign.engine.recover import lift_alarms
 from campaign.engine.runtime import Campaign, Run
 from campaign.errors import CampaignError, LedgerHeld, NothingToDo, UsageError
 from campaign.gateway.client import Device
@@ -32,6 +31,7 @@ from campaign.service.processes import ReceiverAddress, ensure_receiver
 from campaign.service.secrets import find_password
 from campaign.service.simulated import Simulation, end_idle_fleet, start_fleet
 from campaign.service.site import Site
+from campaign.store.alarms import lift_alarms
 from campaign.store.campaigns import (
     CampaignRow,
     counts,

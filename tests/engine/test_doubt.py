@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from campaign.engine.engine import run_engine
-from campaign.engine.recover import lift_alarms
+from campaign.store.alarms import lift_alarms
 from campaign.store.campaigns import list_campaigns
 
 Numbers = Callable[[int], list[str]]

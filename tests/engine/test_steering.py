@@ -13,7 +13,8 @@ import pytest
 import trio
 import trio.testing
 
-from campaign.engine.control import Conversation, answer_stream
+from campaign.engine.control import answer_stream
+from campaign.engine.conversation import Conversation
 from campaign.engine.intake import LaunchRequest
 from campaign.errors import EngineError
 from campaign.planner.options import CampaignOptions
