@@ -16,7 +16,18 @@ import msgspec
 
 from campaign.errors import LocalProtocolError, RemoteProtocolError
 from campaign.protocol import rows
-from campaign.protocol.loose import Json, as_int, as_text, excerpt, fold, items_of, leading, load
+from campaign.protocol.legacy_push import decode_legacy_push
+from campaign.protocol.loose import (
+    Json,
+    as_int,
+    as_text,
+    excerpt,
+    fold,
+    is_json,
+    items_of,
+    leading,
+    load,
+)
 from campaign.protocol.messages import (
     Answer,
     CallStats,
@@ -106,12 +117,14 @@ def decode_answer(body: bytes) -> Answer:
 
 
 def decode_task_status(body: bytes) -> TaskStatus:
-    """The answer to a send request. A top-level success accepts nothing by itself."""
+    """The answer to a send request. A top-level success accepts nothing by itself, and a task with
+    two different verdicts has none: it is in `odd`."""
     answer = load(body)
     # A list of verdicts is an answer even when the envelope lacks its code.
     code, reason = _envelope(answer, body, missing=200 if _verdict_items(answer) else None)
     verdicts, odd = rows.decoded(_verdict_items(answer) or [], rows.verdict)
-    return TaskStatus(code=code, reason=reason, verdicts=verdicts, odd=odd)
+    verdicts, contradictions = rows.agreed(verdicts)
+    return TaskStatus(code=code, reason=reason, verdicts=verdicts, odd=odd + contradictions)
 
 
 def decode_tids_answer(body: bytes) -> TidsAnswer:
@@ -218,11 +231,19 @@ def _dev_status(value: Json) -> DevStatus:
     ports, odd = rows.decoded(items_of(value.get("status")), rows.port_state)
     known: dict[str, Any] = {key: as_text(rest.pop(key)) for key in _DEV_TEXTS if key in rest}
     known.update(rows.take_ints(rest, _DEV_INTS))
-    return DevStatus(ports=ports, odd=odd, extra=rest, **known)
+    notation = rows.notation_of(items_of(value.get("status")))
+    return DevStatus(ports=ports, odd=odd, notation=notation, extra=rest, **known)
 
 
-def decode_push(body: bytes) -> Push:
-    """Whatever a device posts to us of its own accord, told apart by `type`."""
+def decode_push(body: bytes, content_type: str = "", query: str = "") -> Push:
+    """Whatever a device posts to us of its own accord, told apart by `type`.
+
+    A body that is no JSON may be the older mechanism's (one received SMS as text or form fields).
+    """
+    if not is_json(body):
+        legacy = decode_legacy_push(body, content_type, query)
+        if legacy is not None:
+            return legacy
     value = load(body)
     kind = as_text(value.get("type"))
     match kind.strip().lower():

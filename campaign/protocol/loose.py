@@ -69,6 +69,11 @@ def _too_deep(value: Json, body: bytes) -> bool:
     return True
 
 
+def is_json(body: bytes) -> bool:
+    """Whether a body means to be JSON, by its first character: it may be broken all the same."""
+    return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+
+
 def excerpt(body: bytes) -> str:
     """The head of a body as text, for error messages."""
     return body[:800].decode("utf-8", "replace")

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from campaign.protocol.ports import Port
+from campaign.protocol.ports import Notation, Port
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -193,7 +193,10 @@ class PortState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DevStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The push `dev-status`, which is also the answer to a status query (spec §4.1.3)."""
+    """The push `dev-status`, which is also the answer to a status query (spec §4.1.3).
+
+    `notation` is how the device spelt its ports; None where no row names a slot.
+    """
 
     seq: int | None = None
     expires: int | None = None
@@ -202,6 +205,7 @@ class DevStatus(msgspec.Struct, frozen=True, kw_only=True):
     ver: str = ""
     max_ports: int | None = None
     max_slots: int | None = None
+    notation: Notation | None = None
     ports: tuple[PortState, ...] = ()
     extra: dict[str, Any] = {}
     odd: tuple[str, ...] = ()
@@ -284,6 +288,53 @@ class CallStats(Answer, frozen=True, kw_only=True):
     """Answer to a call statistics query."""
 
     stats: tuple[CallStat, ...] = ()
+    odd: tuple[str, ...] = ()
+
+
+class CommandAnswer(Answer, frozen=True, kw_only=True):
+    """Answer to a command (spec §5): `values` a `get` told, and how many a `set` took."""
+
+    par_set: int | None = None
+    values: dict[str, str] = {}
+
+
+class SessionAnswer(Answer, frozen=True, kw_only=True):
+    """Answer to the handshake of a secure session (spec §3.2.2); `expires` is in seconds."""
+
+    session: str = ""
+    expires: int = 180
+
+
+class UssdAnswer(Answer, frozen=True, kw_only=True):
+    """Answer to a USSD request; `resp` is the network's text."""
+
+    resp: str = ""
+
+
+class EsimProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """One profile of an eSIM (firmware 2.4). Activation codes are secrets and not kept."""
+
+    slot: int | None = None
+    enabled: bool = False
+    iccid: str = ""
+    provider: str = ""
+    status: int | None = None
+    reason: str = ""
+
+
+class EsimPort(msgspec.Struct, frozen=True, kw_only=True):
+    """The eSIM of one port; `eid` is its chip's number."""
+
+    port: Port
+    eid: str = ""
+    state: int | None = None
+    profiles: tuple[EsimProfile, ...] = ()
+
+
+class Esims(Answer, frozen=True, kw_only=True):
+    """Answer to an eSIM query (firmware 2.4)."""
+
+    ports: tuple[EsimPort, ...] = ()
     odd: tuple[str, ...] = ()
 
 

@@ -34,6 +34,7 @@ from campaign.protocol.messages import (
     TaskReport,
     Verdict,
 )
+from campaign.protocol.ports import Notation
 from campaign.protocol.text import unwrap_inbound
 
 T = TypeVar("T")
@@ -135,6 +136,32 @@ def verdict(item: object) -> Verdict | None:
         return None
     code, text = leading(item.get("status"))
     return None if code is None else Verdict(tid, code, text)
+
+
+def agreed(verdicts: tuple[Verdict, ...]) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+    """One verdict a task; those of a task that has two different ones, as raw JSON.
+
+    Taking either could release a message that the device has, or lose one that it has not.
+    """
+    codes: dict[int, set[int]] = {}
+    for item in verdicts:
+        codes.setdefault(item.tid, set()).add(item.code)
+    kept = {item.tid: item for item in verdicts if len(codes[item.tid]) == 1}
+    torn = [item for item in verdicts if len(codes[item.tid]) > 1]
+    return tuple(kept.values()), tuple(
+        raw_json({"tid": item.tid, "status": item.text}) for item in torn
+    )
+
+
+def notation_of(items: Iterable[object]) -> Notation | None:
+    """How a device spells ports: by the first row that names a slot."""
+    for item in items:
+        text = as_text(item.get("port")).strip() if type(item) is dict else ""
+        if text[-1:].isalpha():
+            return "letter"
+        if "." in text:
+            return "dotted"
+    return None
 
 
 _STATE_TEXTS: Final = {

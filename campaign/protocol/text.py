@@ -102,7 +102,7 @@ def unwrap_inbound(body: str) -> InboundText:
     text = _from_base64(body)
     if text is None:
         return InboundText(body.rstrip("\0"), decoded=False)
-    headers, text = _split_headers(text.rstrip("\0"))
+    headers, text = split_headers(text.rstrip("\0"))
     return InboundText(text, headers)
 
 
@@ -114,7 +114,7 @@ def _from_base64(body: str) -> str | None:
         return None
 
 
-def _split_headers(text: str) -> tuple[dict[str, str], str]:
+def split_headers(text: str) -> tuple[dict[str, str], str]:
     """Cut at the first blank line, but only if what precedes it surely is a header block."""
     if not text.startswith("Sender: "):
         return {}, text
