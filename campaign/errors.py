@@ -83,7 +83,11 @@ class InDoubt(GatewayError):
 
 
 class CredentialsRefused(GatewayError):
-    """The device answered that it does not know this user or password."""
+    """The device answered that it does not know this user or password; `raw` is what it said."""
+
+    def __init__(self, gateway: str, message: str, raw: bytes = b"") -> None:
+        super().__init__(gateway, message)
+        self.raw = raw
 
 
 class StoreError(CampaignError):

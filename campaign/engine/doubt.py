@@ -16,8 +16,7 @@ from itertools import groupby
 from campaign.engine.dispatch import envelope
 from campaign.engine.runtime import Gateway, Run
 from campaign.errors import GatewayError, RemoteProtocolError
-from campaign.gateway.answers import Answered
-from campaign.gateway.client import Sweep
+from campaign.gateway.answers import Answered, Sweep
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
 from campaign.protocol.codec import encode_send_sms
 from campaign.protocol.messages import QueuedTask

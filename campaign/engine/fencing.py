@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from campaign.engine.runtime import Gateway, Run
 from campaign.errors import GatewayError, RemoteProtocolError
-from campaign.gateway.client import StatsReading, Sweep, TidsReading
+from campaign.gateway.answers import StatsReading, Sweep, TidsReading
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
 from campaign.store.claims import close, release
 from campaign.store.journal import keep_evidence

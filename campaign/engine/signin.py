@@ -10,7 +10,7 @@ from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.watch import after_restart
 from campaign.errors import CredentialsRefused, GatewayError, RemoteProtocolError
-from campaign.gateway.client import PageReading, StatsReading
+from campaign.gateway.answers import PageReading, StatsReading
 from campaign.planner.states import TaskState
 from campaign.protocol.messages import DevStatus
 from campaign.store.claims import release

@@ -6,7 +6,7 @@ import sqlite3
 
 from campaign.engine.runtime import Campaign, Gateway, Run
 from campaign.errors import GatewayError, RemoteProtocolError
-from campaign.gateway.client import TidsReading
+from campaign.gateway.answers import TidsReading
 from campaign.planner.states import CampaignState, FenceReason, TaskState
 from campaign.store.tasks import (
     TaskRow,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.steer import steer_gateway
 from campaign.errors import GatewayError, RemoteProtocolError
-from campaign.gateway.client import PageReading, Sweep
+from campaign.gateway.answers import PageReading, Sweep
 from campaign.planner.states import FenceReason, TaskState
 from campaign.protocol.messages import DevStatus
 from campaign.store.gateways import store_ports, update_gateway

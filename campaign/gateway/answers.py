@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from campaign.protocol.messages import TaskStatus
+from campaign.protocol.messages import QueuedTask, SmsPage, SmsStats, TaskStatus, TidsAnswer
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,15 @@ class Answered:
     """The device judged each task it names; `raw` is the body as it came."""
 
     status: TaskStatus
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class LegacyAnswered:
+    """The old interface's word on one message: 0 is accepted, and all that is ever told."""
+
+    code: int
+    reason: str
     raw: bytes
 
 
@@ -26,7 +35,7 @@ class CredentialsBad:
 
 @dataclass(frozen=True)
 class NeverSent:
-    """No connection was made: not one byte reached the device."""
+    """Proved: the device has nothing of it. No connection was made, or its session was refused."""
 
     reason: str
 
@@ -39,3 +48,37 @@ class Doubtful:
 
 
 PostOutcome: TypeAlias = Answered | CredentialsBad | NeverSent | Doubtful
+LegacyOutcome: TypeAlias = LegacyAnswered | CredentialsBad | NeverSent | Doubtful
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A decoded answer and the bytes it came from, to be kept where it serves as evidence."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Sweep(Reading):
+    """Every task a device still lists as waiting."""
+
+    tasks: tuple[QueuedTask, ...]
+
+
+@dataclass(frozen=True)
+class TidsReading(Reading):
+    answer: TidsAnswer
+
+    def codes(self) -> dict[int, int]:
+        """Verdict code by tid; empty where the device listed none."""
+        return {verdict.tid: verdict.code for verdict in self.answer.verdicts or ()}
+
+
+@dataclass(frozen=True)
+class PageReading(Reading):
+    page: SmsPage
+
+
+@dataclass(frozen=True)
+class StatsReading(Reading):
+    stats: SmsStats

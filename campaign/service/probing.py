@@ -18,15 +18,14 @@ import trio
 
 from campaign.errors import CredentialsRefused, GatewayError, InDoubt, NotSent, RemoteProtocolError
 from campaign.gateway.client import Device
-from campaign.planner.settings import Settings, with_overrides
 from campaign.protocol.codes import USABLE_PORT_CODES, port_meaning
 from campaign.protocol.messages import DevStatus, PortState
 from campaign.service.addresses import check_addresses
+from campaign.service.devices import device_of
 from campaign.service.gateways import registered
 from campaign.service.ledger import change
 from campaign.service.locks import FileLock
 from campaign.service.processes import ensure_receiver
-from campaign.service.secrets import find_password
 from campaign.service.site import Site
 from campaign.store.gateways import GatewayRow
 from campaign.store.inbox import InboxReader
@@ -146,7 +145,9 @@ async def check_push(
         with closing(InboxReader.open(site.paths.inbox)) as inbox:
             began, seen = site.env.monotonic(), inbox.last_id()
             async with _device(site, row) as device, _advising(row):
-                await device.subscribe(f"{receiver.base_url}/p/{row.token}", _PERIOD)
+                await device.console.subscribe(
+                    f"{receiver.base_url}/p/{row.token}", _PERIOD, all_sims=False
+                )
                 try:
                     arrived = await _arrival(inbox, row.id, seen, seconds)
                     took = site.env.monotonic() - began
@@ -160,7 +161,7 @@ async def check_push(
 
 async def _unsubscribed(device: Device) -> bool:
     try:
-        await device.unsubscribe()
+        await device.console.unsubscribe()
     except (GatewayError, RemoteProtocolError):
         return False  # the test has its result; that pushes may go on is part of it
     return True
@@ -181,15 +182,7 @@ async def _arrival(inbox: InboxReader, gateway_id: int, seen: int, seconds: floa
 
 @asynccontextmanager
 async def _device(site: Site, row: GatewayRow) -> AsyncIterator[Device]:
-    settings = with_overrides(Settings(), dict(row.settings))
-    device = Device(
-        row.name,
-        row.url,
-        row.username,
-        find_password(site.paths.secrets, row.name, row.secret),
-        timeout=settings.client_timeout,
-        ca_file=row.ca_file,
-    )
+    device = device_of(site, row)
     try:
         yield device
     finally:

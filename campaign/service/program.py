@@ -23,12 +23,12 @@ from campaign.lists.reader import open_list
 from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.service.addresses import check_addresses
+from campaign.service.devices import device_of
 from campaign.service.following import follow_remote, hand_over
 from campaign.service.ledger import read
 from campaign.service.locks import FileLock, is_held
 from campaign.service.outcome import Result, Screen, beside, final_object
 from campaign.service.processes import ReceiverAddress, ensure_receiver
-from campaign.service.secrets import find_password
 from campaign.service.simulated import Simulation, end_idle_fleet, start_fleet
 from campaign.service.site import Site
 from campaign.store.alarms import lift_alarms
@@ -171,11 +171,7 @@ def _new_run(
     site: Site, store: ThreadStore, inbox: InboxReader, receiver: ReceiverAddress, screen: Screen
 ) -> Run:
     def connect(row: GatewayRow, settings: Settings) -> Device:
-        password = find_password(site.paths.secrets, row.name, row.secret)
-        return Device(
-            row.name, row.url, row.username, password,
-            timeout=settings.client_timeout, ca_file=row.ca_file,
-        )  # fmt: skip
+        return device_of(site, row, settings)
 
     return Run(
         env=site.env,

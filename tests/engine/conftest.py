@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -23,6 +23,7 @@ from campaign.env import Env
 from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
 from campaign.planner.settings import Settings
+from campaign.protocol.session import AuthOrder, Crypt
 from campaign.receiver.app import receiver_app
 from campaign.receiver.sink import InboxSink
 from campaign.simulator.machine import Simulator
@@ -174,8 +175,11 @@ class World:
 
         def connect(row: GatewayRow, settings: Settings) -> Device:
             return Device(
-                row.name, row.url, row.username, row.secret,
+                row.name, row.url, row.username, row.secret, env=self.env,
                 timeout=settings.client_timeout, transport=MortalTransport(self),
+                crypt=None if row.crypt is None else Crypt(row.crypt),
+                auth_order=cast(AuthOrder, row.auth_order),
+                session_seconds=settings.session_seconds,
             )  # fmt: skip
 
         run = Run(

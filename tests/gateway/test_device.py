@@ -9,6 +9,7 @@ import httpx
 import pytest
 import trio
 
+from campaign.env import Env
 from campaign.errors import (
     CredentialsRefused,
     InDoubt,
@@ -25,7 +26,7 @@ ACCEPTED = b'{"code":200,"reason":"OK","type":"task-status","status":[{"tid":7,"
 
 def device(answer: Answer, timeout: float = 10.0) -> Device:
     return Device(
-        "gw", "http://192.0.2.1", "root", "s3cret", timeout=timeout,
+        "gw", "http://192.0.2.1", "root", "s3cret", env=Env(), timeout=timeout,
         transport=httpx.MockTransport(answer),
     )  # fmt: skip
 
@@ -71,7 +72,9 @@ async def test_a_silent_device_is_doubt_after_its_time(autojump_clock: object) -
         await trio.sleep_forever()
 
     began = trio.current_time()
-    quiet = Device("gw", "http://h", "u", "p", timeout=3, transport=httpx.MockTransport(silent))
+    quiet = Device(
+        "gw", "http://h", "u", "p", env=Env(), timeout=3, transport=httpx.MockTransport(silent)
+    )
     assert isinstance(await quiet.post(b"{}"), Doubtful)
     assert trio.current_time() - began == pytest.approx(3)
 

@@ -148,7 +148,7 @@ def test_the_slots_of_a_device_under_either_key(key: str, value: object) -> None
 @pytest.mark.parametrize("kind", ["dev-status", "dev-Status", "DEV-STATUS"])
 def test_a_device_status_in_any_capitals(kind: str) -> None:
     push = decode_push(wire({"type": kind, "seq": 1, "status": [{"port": "1A"}]}))
-    assert push == DevStatus(seq=1, ports=(PortState(port=Port(1, 1)),))
+    assert push == DevStatus(seq=1, notation="letter", ports=(PortState(port=Port(1, 1)),))
 
 
 def test_an_empty_port_has_four_keys_and_gaps_do_not_matter() -> None:

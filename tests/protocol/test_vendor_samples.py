@@ -84,6 +84,7 @@ def test_a_real_device_status() -> None:
         ver="532-604-924-041-100-000",
         max_ports=32,
         max_slots=4,
+        notation="dotted",
         ports=(state,),
     )
     assert decode_dev_status(body) == status
