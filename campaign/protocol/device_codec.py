@@ -168,11 +168,12 @@ def encode_tids_answer(answer: TidsAnswer, style: DeviceStyle = PLAIN) -> bytes:
 
 def encode_status_report(report: StatusReport, style: DeviceStyle = PLAIN) -> bytes:
     """The push `status-report`; counters that are None are left out, as some firmware does."""
+    rows = [device_rows.report(item, style) for item in report.reports]
     return _write(
         {
             "type": "status-report",
-            "rpt_num": style.integer(len(report.reports)),
-            "rpts": [device_rows.report(item, style) for item in report.reports],
+            "rpt_num": style.integer(len(rows)),
+            "rpts": rows[0] if style.lone_report and len(rows) == 1 else rows,
         }
     )
 
@@ -190,7 +191,7 @@ def encode_recv_sms(push: RecvSms, style: DeviceStyle = PLAIN) -> bytes:
 
 def encode_dev_status(status: DevStatus, style: DeviceStyle = PLAIN) -> bytes:
     """The push `dev-status`, and the answer to a status query."""
-    value: Json = {"type": "dev-status"}
+    value: Json = {"type": "dev-Status" if style.capital_type else "dev-status"}
     named = {
         "seq": status.seq,
         "expires": status.expires,
@@ -198,7 +199,7 @@ def encode_dev_status(status: DevStatus, style: DeviceStyle = PLAIN) -> bytes:
         "ip": status.ip,
         "ver": status.ver,
         "max-ports": status.max_ports,
-        "max-slot": status.max_slots,
+        **_slots(status.max_slots, style),
     }
     value.update({key: item for key, item in named.items() if item not in (None, "")})
     value.update(status.extra)
@@ -206,9 +207,19 @@ def encode_dev_status(status: DevStatus, style: DeviceStyle = PLAIN) -> bytes:
     return _write(value)
 
 
+def _slots(count: int | None, style: DeviceStyle) -> Json:
+    """A string under `max-slots` in specification 2.0, a number under `max-slot` later."""
+    if style.port_notation == "letter":
+        return {"max-slots": None if count is None else str(count)}
+    return {"max-slot": count}
+
+
 def encode_port_status(push: PortStatus, style: DeviceStyle = PLAIN) -> bytes:
-    """The push `port-status`."""
-    return _write({"type": "port-status", **device_rows.state(push.state, style)})
+    """The push `port-status`; specification 2.0 calls its state `status`, later firmware `st`."""
+    value = device_rows.state(push.state, style)
+    if style.port_notation == "letter" and "st" in value:
+        value["status"] = value.pop("st")
+    return _write({"type": "port-status", **value})
 
 
 def encode_task_list(tasks: TaskList, style: DeviceStyle = PLAIN) -> bytes:

@@ -22,6 +22,14 @@ from campaign.protocol.messages import (
 )
 from campaign.protocol.ports import Notation, Port
 
+_OTHER_WORDS: Final = {
+    0: "Success",
+    1: "Bad User",
+    2: "Port Unavailable",
+    5: "No Register",
+    16: "Task Full",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceStyle:
@@ -34,6 +42,11 @@ class DeviceStyle:
     index_base: Literal[0, 1] = 0
     ints_as_strings: bool = False
     plus_numbers: bool = False
+    bare_numbers: bool = False
+    other_words: bool = False
+    lone_report: bool = False
+    sparse_counters: bool = False
+    capital_type: bool = False
 
     def integer(self, value: int | None) -> int | str | None:
         """An integer where firmware differs: tid, counts, timestamps."""
@@ -42,8 +55,15 @@ class DeviceStyle:
     def port(self, port: Port | None) -> str:
         return "" if port is None else port.write(self.port_notation)
 
-    def phone(self, digits: str) -> str:
+    def phone(self, digits: str) -> str | int:
+        if self.bare_numbers:
+            return int(digits)
         return f"+{digits}" if self.plus_numbers else digits
+
+    def words(self, code: int) -> str:
+        """A verdict's text: the words behind the code are not the same in all firmware."""
+        words = _OTHER_WORDS.get(code) if self.other_words else None
+        return f"{code} {words or task_meaning(code)}"
 
     def index(self, index: int | None) -> int | None:
         return None if index is None else index + self.index_base
@@ -54,7 +74,7 @@ PLAIN: Final = DeviceStyle()
 
 def verdict(verdict: Verdict, style: DeviceStyle) -> Json:
     """One verdict; without a text it gets the specification's."""
-    text = verdict.text or f"{verdict.code} {task_meaning(verdict.code)}"
+    text = verdict.text or style.words(verdict.code)
     return {"tid": style.integer(verdict.tid), "status": text}
 
 
@@ -63,7 +83,7 @@ def report(report: TaskReport, style: DeviceStyle) -> Json:
     value: Json = {"tid": style.integer(report.tid)}
     for name in ("sending", "sent", "failed", "unsent"):
         count = getattr(report, name)
-        if count is not None:
+        if count is not None and (count or not style.sparse_counters):
             value[name] = style.integer(count)
     if report.sdr:
         value["sdr"] = [row_head(row, style) for row in report.sdr]
@@ -136,7 +156,7 @@ def queued(task: QueuedTask, style: DeviceStyle) -> Json:
     value: Json = {
         "tid": style.integer(task.tid),
         "from": task.port_text,
-        "to": ",".join(map(style.phone, task.to)),
+        "to": ",".join(str(style.phone(number)) for number in task.to),
     }
     if task.sms is not None:
         packed = task.extra.get("chs") == "base64"

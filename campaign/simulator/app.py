@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 from starlette.applications import Starlette
@@ -33,10 +33,18 @@ from campaign.protocol.device_codec import (
     encode_task_status,
     encode_tids_answer,
 )
+from campaign.protocol.esims import encode_esims
+from campaign.protocol.legacy import SEND_SMS as LEGACY_SMS
+from campaign.protocol.legacy import SEND_USSD as LEGACY_USSD
+from campaign.protocol.legacy import encode_ussd_answer
 from campaign.protocol.messages import Answer, TaskStatus, TidsAnswer, Verdict
+from campaign.protocol.session import HANDSHAKE
+from campaign.protocol.session_codec import encode_session_answer
 from campaign.simulator import queries
 from campaign.simulator.commands import read_command, run_command
 from campaign.simulator.device import Device
+from campaign.simulator.legacy import send_sms, send_ussd
+from campaign.simulator.sessions import Refused
 from campaign.simulator.status import SHORTEST_PERIOD, Subscription
 
 BODY_LIMIT = 10_000_000
@@ -82,9 +90,17 @@ class Face:
             "/goip_get_sms.html": self._get_sms,
             "/goip_get_sms_stat.html": self._get_sms_stat,
             "/goip_get_call_stat.html": self._get_call_stat,
+            LEGACY_SMS: lambda call: encode_answer(send_sms(device, call.query, call.now)),
+            LEGACY_USSD: lambda call: encode_ussd_answer(send_ussd(device, call.query)),
         }
+        if device.settings.dialect == "2.4":
+            handlers["/goip_get_esims.html"] = lambda _call: encode_esims(queries.esims(device))
+        if device.settings.api == "1.0":
+            handlers = {path: handlers[path] for path in (LEGACY_SMS, LEGACY_USSD)}
         routes = [_route(path, self._plain(handler)) for path, handler in handlers.items()]
-        routes.append(_route("/goip_post_sms.html", self._post_sms))
+        if device.settings.api != "1.0":
+            routes.append(_route("/goip_post_sms.html", self._post_sms))
+            routes.append(_route(HANDSHAKE, self._handshake))
         self.app = Starlette(routes=routes)
 
     # -- the way in -------------------------------------------------------------------------
@@ -122,10 +138,31 @@ class Face:
         if not self._device.radio.powered:
             return Response(status_code=503)
         query = {key.lower(): value for key, value in request.query_params.items()}
-        call = Call(query, body, now)
-        if not self._knows(call):
+        return self._recognised(Call(query, body, now), request.url.path)
+
+    def _recognised(self, call: Call, resource: str) -> Call | Response:
+        """The call as it was meant, if its session or its credentials let it in."""
+        settings = self._device.settings
+        if "session" in call.query:
+            try:
+                body = self._device.sessions.admit(call.query, resource, call.body, call.now)
+            except Refused as refused:
+                code = settings.session_refusal
+                return _json(encode_answer(Answer(code=code, reason=str(refused))))
+            except RemoteProtocolError:
+                return _json(_refusal(TaskCode.INVALID_CMD))
+            return replace(call, body=body)
+        if settings.require_session or not self._knows(call):
             return _json(_refusal(TaskCode.INVALID_USER))
         return call
+
+    async def _handshake(self, request: Request) -> Response:
+        now = self._monotonic()
+        self._device.agenda.run_due(now, _CATCH_UP)
+        if not self._device.radio.powered:
+            return Response(status_code=503)
+        query = {key.lower(): value for key, value in request.query_params.items()}
+        return _json(encode_session_answer(self._device.sessions.open(query, now)))
 
     def _knows(self, call: Call) -> bool:
         settings = self._device.settings

@@ -33,6 +33,7 @@ from campaign.simulator.orders import Order, read_order
 from campaign.simulator.power import Power
 from campaign.simulator.radio import Radio, SimPort
 from campaign.simulator.reporting import Reporter
+from campaign.simulator.sessions import Sessions
 from campaign.simulator.settings import SimulatorSettings
 from campaign.simulator.status import Identity, StatusBoard
 from campaign.simulator.taskqueue import DeviceTask, Message, TaskQueue
@@ -88,7 +89,9 @@ class Device:
             truth=truth,
             inbox=self.inbox,
             own_number=self.board.number_of,
+            sim_of=self.board.sim_of,
         )
+        self.sessions = Sessions(settings, env.nonce)
         self.power = Power(self, env=env, fates=self._fates, forget_pushes=forget_pushes)
 
     def wall(self) -> datetime:
@@ -108,14 +111,23 @@ class Device:
         verdicts = []
         for task in request.tasks:
             order = read_order(task, ports=self.settings.ports)
-            code = self._judge(order, now)
-            if code == TaskCode.OK:
-                taken = DeviceTask(order, request.sr_url)
-                self.queue.add(taken)
-                self.radio.enqueue(taken)
-            verdicts.append(Verdict(order.tid, int(code), ""))
+            verdicts.append(Verdict(order.tid, self._judged(order, request.sr_url, now), ""))
         self.radio.kick_all(now)
         return tuple(verdicts)
+
+    def take(self, order: Order, sr_url: str | None, now: float) -> TaskCode:
+        """One order of the old interface."""
+        code = self._judged(order, sr_url, now)
+        self.radio.kick_all(now)
+        return TaskCode(code)
+
+    def _judged(self, order: Order, sr_url: str | None, now: float) -> int:
+        code = self._judge(order, now)
+        if code == TaskCode.OK:
+            taken = DeviceTask(order, sr_url)
+            self.queue.add(taken)
+            self.radio.enqueue(taken)
+        return int(code)
 
     def pause(self, tids: tuple[int, ...] | None, now: float) -> Verdicts | None:
         """Stop tasks from starting messages; None for every task (spec §6.3.3)."""
@@ -195,8 +207,16 @@ class Device:
         task.sent += not failed
         task.failed += failed
         port.stats[port.slot - 1].count_sent(self._env.wall(), ok=not failed)
+        self._charge(port, fate)
         self.reporter.result(task, self._row(message, port, fate), now)
         self._leave_if_complete(task, now)
+
+    def _charge(self, port: SimPort, fate: Fate) -> None:
+        price = self.settings.sms_price
+        if price and fate.on_air:
+            port.balances[port.slot - 1] -= price
+            if port.balance < price:
+                self.power.run_dry(port)
 
     def _die(self, port: SimPort, death: PortDeath, now: float) -> None:
         if self.radio.powered:

@@ -20,11 +20,25 @@ from campaign.simulator.settings import SimulatorSettings
 Outlet = Callable[[tuple[ReceivedSms, ...]], None]
 
 
+def legacy_body(message: ReceivedSms) -> bytes:
+    """One inbound SMS as the older mechanism pushes it: text behind a header block."""
+    return header_block(message).encode("utf-8", "replace")
+
+
+def header_block(message: ReceivedSms) -> str:
+    """The text with the header block that later firmware puts before it."""
+    stamp = datetime.fromtimestamp(message.at or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        f'Sender: {message.sender}\r\nReceiver: "{message.port}" {message.recipient}\r\n'
+        f"SMSC: \r\nSCTS: {stamp}\r\n\r\n{message.text}"
+    )
+
+
 class Inbox:
     """What the device received in this run, oldest first; the oldest go when it is full."""
 
     def __init__(self, settings: SimulatorSettings, agenda: Agenda, outlet: Outlet) -> None:
-        self._style = settings.inbound_text
+        self._style = settings.inbound_style
         self._agenda = agenda
         self._outlet = outlet
         self._kept: deque[tuple[int, ReceivedSms]] = deque(maxlen=max(1, settings.inbox_limit))
@@ -84,10 +98,6 @@ class Inbox:
         """The text as this firmware puts it on the wire: base64, perhaps with more around it."""
         text = message.text
         if self._style == "headers":
-            stamp = datetime.fromtimestamp(message.at or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            text = (
-                f'Sender: {message.sender}\r\nReceiver: "{message.port}" {message.recipient}\r\n'
-                f"SMSC: \r\nSCTS: {stamp}\r\n\r\n{text}"
-            )
+            text = header_block(message)
         tail = b"\0\0\0" if self._style == "nul" else b""
         return base64.b64encode(text.encode("utf-8", "replace") + tail).decode("ascii")

@@ -27,6 +27,7 @@ from campaign.protocol.messages import DevStatus, PortStatus, RecvSms, StatusRep
 from campaign.simulator.app import Face
 from campaign.simulator.device import Device, Pushed
 from campaign.simulator.faults import Losses
+from campaign.simulator.inbox import legacy_body
 from campaign.simulator.pusher import Pusher
 from campaign.simulator.settings import SimulatorSettings
 from campaign.simulator.truth import Attempt, TruthLedger
@@ -56,7 +57,14 @@ class Simulator:
         self._truth = TruthLedger(settings.ledger, on_attempt)
         self._style = DeviceStyle(
             port_notation="letter" if settings.dialect == "2.0" else "dotted",
-            index_base=1 if settings.index_base else 0,
+            index_base=settings.first_index,
+            ints_as_strings=settings.spelling.number_strings,
+            plus_numbers=settings.spelling.plus_numbers,
+            bare_numbers=settings.spelling.bare_numbers,
+            other_words=settings.spelling.other_words,
+            lone_report=settings.spelling.lone_report,
+            sparse_counters=settings.spelling.sparse_counters,
+            capital_type=settings.spelling.capital_type,
         )
         self._earlier = trio.Event()
         seed = env.rng.getrandbits(64) if settings.seed is None else settings.seed
@@ -70,6 +78,7 @@ class Simulator:
             outlet=self._push,
             forget_pushes=self.pusher.forget,
         )
+        self.sessions = self.device.sessions
         self.device.agenda.on_earlier = self._wake
         self.app: Starlette = Face(
             self.device, self._style, env.monotonic, random.Random(f"{seed}/deaf")
@@ -115,6 +124,10 @@ class Simulator:
             case StatusReport():
                 body = encode_status_report(push, self._style)
             case RecvSms():
+                if self.settings.inbound_push == "legacy":
+                    for message in push.messages:
+                        self.pusher.push(url, legacy_body(message), "text/plain;charset=utf-8")
+                    return
                 body = encode_recv_sms(push, self._style)
             case DevStatus():
                 body = encode_dev_status(push, self._style)

@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from campaign.env import Env
 from campaign.protocol.messages import ReceivedSms
 from campaign.protocol.text import segments
@@ -39,6 +41,7 @@ class Network:
         truth: TruthLedger,
         inbox: Inbox,
         own_number: Callable[[SimPort], str],
+        sim_of: Callable[[SimPort], tuple[str, str, str]],
     ) -> None:
         self._settings = settings
         self._agenda = agenda
@@ -47,6 +50,7 @@ class Network:
         self._truth = truth
         self._inbox = inbox
         self._own_number = own_number
+        self._sim_of = sim_of
         self.down_until = 0.0
 
     def record(self, message: Message, port: SimPort, fate: Fate, boot: str, now: float) -> None:
@@ -57,12 +61,13 @@ class Network:
                 t=round(self._env.wall().timestamp(), 3),
                 device=self._settings.name,
                 boot=boot,
-                tid=order.tid,
+                tid=max(0, order.tid),  # the old interface knows none
                 number=message.number,
                 port=str(port.name),
                 text=order.text,
                 ok=fate.on_air,
                 cause=fate.cause,
+                mms=order.mms,
             )
         )
         if not fate.on_air:
@@ -80,16 +85,26 @@ class Network:
             return
         port.stats[port.slot - 1].count_received(self._env.wall())
         self._inbox.receive(
-            ReceivedSms(
-                receipt=False,
-                port=port.name,
-                at=int(self._env.wall().timestamp()),
-                sender=sender,
-                recipient=self._own_number(port),
-                text=text,
+            self._named(
+                ReceivedSms(
+                    receipt=False,
+                    port=port.name,
+                    at=int(self._env.wall().timestamp()),
+                    sender=sender,
+                    recipient=self._own_number(port),
+                    text=text,
+                ),
+                port,
             ),
             now,
         )
+
+    def _named(self, message: ReceivedSms, port: SimPort) -> ReceivedSms:
+        """The message with ICCID, IMSI and IMEI, where this firmware tells them."""
+        if not self._settings.spelling.sim_rows:
+            return message
+        iccid, imsi, imei = self._sim_of(port)
+        return msgspec.structs.replace(message, iccid=iccid, imsi=imsi, imei=imei)
 
     def _send_receipts(self, message: Message, port: SimPort, fate: Fate, now: float) -> None:
         parts = 1
@@ -107,14 +122,17 @@ class Network:
             return
         wall = self._env.wall()
         self._inbox.receive(
-            ReceivedSms(
-                receipt=True,
-                port=port.name,
-                at=int(wall.timestamp()),
-                sender=self._settings.smsc,
-                recipient=number,
-                text=f"{code} {wall:%y%m%d%H%M%S}",
-                receipt_code=code,
+            self._named(
+                ReceivedSms(
+                    receipt=True,
+                    port=port.name,
+                    at=int(wall.timestamp()),
+                    sender=self._settings.smsc,
+                    recipient=number,
+                    text=f"{code} {wall:%y%m%d%H%M%S}",
+                    receipt_code=code,
+                ),
+                port,
             ),
             now,
         )

@@ -36,6 +36,8 @@ class Order:
     report_period: float = _DEFAULT_REPORT_PERIOD
     report_count: int = _DEFAULT_REPORT_COUNT
     refusal: int = TaskCode.OK
+    mms: int | None = None
+    """Attachments of an MMS; None for an SMS."""
 
 
 def read_order(task: Task, *, ports: int) -> Order:
@@ -58,6 +60,7 @@ def read_order(task: Task, *, ports: int) -> Order:
         report_period=period,
         report_count=max(0, task.sr_cnt or 0) or _DEFAULT_REPORT_COUNT,
         refusal=_refusal(task, numbers, chosen),
+        mms=len(task.attachments) if task.smstype == 1 else None,
     )
 
 
@@ -77,7 +80,9 @@ def _refusal(task: Task, numbers: tuple[str, ...], chosen: tuple[int, ...] | Non
         return TaskCode.TOO_MANY_MMS_ATTACHMENTS
     if sum(len(part.content) for part in task.attachments) > _MMS_BYTES:
         return TaskCode.MMS_ATTACHMENTS_OVERLIMIT
-    if not task.sms and not task.attachments:
+    if task.smstype == 1 and not task.sms and not task.attachments:
+        return TaskCode.MMS_ATTACHMENTS_EXPECTED
+    if not task.sms and task.smstype != 1:
         return TaskCode.SMS_EXPECTED
     if not numbers:
         return TaskCode.TO_EXPECTED

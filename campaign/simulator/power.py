@@ -19,6 +19,7 @@ from campaign.simulator.inbox import Inbox
 from campaign.simulator.network import Network
 from campaign.simulator.radio import Radio, SimPort
 from campaign.simulator.reporting import Reporter
+from campaign.simulator.sessions import Sessions
 from campaign.simulator.settings import SimulatorSettings
 from campaign.simulator.status import StatusBoard, Subscription
 from campaign.simulator.taskqueue import Message, TaskQueue
@@ -35,6 +36,7 @@ class Parts(Protocol):
     inbox: Inbox
     board: StatusBoard
     network: Network
+    sessions: Sessions
 
     def settle(self, message: Message, port: SimPort, fate: Fate, now: float) -> None:
         """The message's result, as the device sees it."""
@@ -53,14 +55,32 @@ class Power:
         self._saved_config: dict[str, str] = {}
         self._saved_subscription: Subscription | None = None
         self.config: dict[str, str] = {}
+        self.auto_switch = True
         self.boot = env.nonce(8)
         self.boots = 1
 
-    def lock(self, port: SimPort) -> None:
-        self._set_code(port, PortCode.LOCKED_BY_USER)
+    def lock(self, port: SimPort, slot: int | None = None) -> None:
+        """Lock one SIM, or without a slot all of the port's; only the one in use stops it."""
+        slots = range(1, self._parts.settings.slots + 1) if slot is None else (slot,)
+        port.locked.update(slots)
+        if port.slot in port.locked:
+            self._set_code(port, PortCode.LOCKED_BY_USER)
+
+    def unlock(self, port: SimPort, slot: int | None, now: float) -> None:
+        """The opposite; a port that was stopped by it signs on again."""
+        port.locked.difference_update({slot} if slot is not None else set(port.locked))
+        if port.slot not in port.locked and not port.dead:
+            self.register(port, now)
+
+    def run_dry(self, port: SimPort) -> None:
+        """The SIM's money is gone."""
+        self._set_code(port, PortCode.NO_BALANCE)
 
     def register(self, port: SimPort, now: float) -> None:
         """The port's SIM signs on again; it can send after `register_seconds`."""
+        if port.slot in port.locked:
+            self._set_code(port, PortCode.LOCKED_BY_USER)
+            return
         self._set_code(port, PortCode.REGISTERING)
         port.registration = self._parts.agenda.at(
             now + self._parts.settings.register_seconds, partial(self._registered, port)
@@ -120,6 +140,7 @@ class Power:
             parts.reporter.forget()
             self._forget_pushes()
         parts.inbox.forget()
+        parts.sessions.forget()
         parts.board.fall_silent()
         up_again = now + parts.settings.reboot_seconds
         parts.agenda.at(up_again, self._start)
@@ -144,6 +165,14 @@ class Power:
 
     def _registered(self, port: SimPort, now: float) -> None:
         port.registration = None
+        settings = self._parts.settings
+        if settings.never_registers(port.number, port.slot):
+            self._set_code(port, PortCode.REGISTRATION_FAILED)
+            following = port.slot % settings.slots + 1
+            # one turn over all slots, then it stays where it is
+            if self.auto_switch and following != 1:
+                self.switch(port, following, now)
+            return
         self._set_code(port, PortCode.REGISTERED)
         self._parts.radio.kick(port, now)
 

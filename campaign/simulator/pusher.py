@@ -11,7 +11,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import trio
@@ -20,7 +20,7 @@ from campaign.simulator.faults import Losses
 
 PUSH_TIMEOUT = 5.0
 _QUEUE_LIMIT = 10_000
-_HEADERS = {"Content-Type": "application/json;charset=utf-8"}
+_JSON = "application/json;charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Push:
     url: str
     body: bytes
     failures: int = 0
+    kind: str = _JSON
 
 
 class Pusher:
@@ -46,9 +47,9 @@ class Pusher:
         self._news = trio.Event()
         self.delivered = self.failed_tries = self.dropped = 0
 
-    def push(self, url: str, body: bytes) -> None:
+    def push(self, url: str, body: bytes, kind: str = _JSON) -> None:
         for departs in self._losses.departures(self._monotonic()):
-            self._enqueue(departs, Push(url, body))
+            self._enqueue(departs, Push(url, body, kind=kind))
 
     def forget(self) -> None:
         """The device restarted: what was not sent never will be."""
@@ -72,7 +73,7 @@ class Pusher:
             self.dropped += 1
             return
         due = self._monotonic() + self._retry_waits[push.failures]
-        self._enqueue(due, Push(push.url, push.body, push.failures + 1))
+        self._enqueue(due, replace(push, failures=push.failures + 1))
 
     def _enqueue(self, due: float, push: Push) -> None:
         if len(self._heap) >= _QUEUE_LIMIT:
@@ -85,7 +86,9 @@ class Pusher:
 async def _delivered(client: httpx.AsyncClient, push: Push) -> bool:
     try:
         with trio.fail_after(PUSH_TIMEOUT):
-            answer = await client.post(push.url, content=push.body, headers=_HEADERS)
+            answer = await client.post(
+                push.url, content=push.body, headers={"Content-Type": push.kind}
+            )
     except (
         httpx.HTTPError,
         httpx.InvalidURL,

@@ -10,6 +10,9 @@ from campaign.errors import LocalProtocolError, RemoteProtocolError
 from campaign.protocol.messages import (
     CallStat,
     CallStats,
+    EsimPort,
+    EsimProfile,
+    Esims,
     QueuedTask,
     SmsPage,
     SmsStat,
@@ -63,12 +66,57 @@ def sms_stats(device: Device, *, ports: str, slots: str, period: int) -> SmsStat
 
 
 def call_stats(device: Device, *, ports: str, slots: str) -> CallStats:
-    """Statistics of calls, of which a simulated device has none (spec §10)."""
+    """Statistics of the calls that the settings say there were (spec §10)."""
     rows = tuple(
-        CallStat(port=port.number, slot=slot, nc="0/0")
+        _calls(port.number, slot, device.settings.calls)
         for port, slot in _sims(device, ports, slots)
     )
     return CallStats(code=200, reason="OK", stats=rows)
+
+
+def _calls(port: int, slot: int, calls: int) -> CallStat:
+    """Four of five are answered after 5 s and last two minutes."""
+    connected = calls * 4 // 5
+    return CallStat(
+        port=port,
+        slot=slot,
+        calls=calls,
+        alerted=calls * 9 // 10,
+        connected=connected,
+        con_failed=0,
+        nc=f"{connected}/{calls}",
+        pdd=5 if calls else 0,
+        acd=120 if calls else 0,
+        asr=connected * 100 // calls if calls else 0,
+        tcd=connected * 2,
+        act_tcd=connected * 120,
+    )
+
+
+def esims(device: Device) -> Esims:
+    """The eSIM of each port with one profile a slot (firmware 2.4)."""
+    return Esims(
+        code=200,
+        reason="OK",
+        ports=tuple(
+            EsimPort(
+                port=Port(port.number),
+                eid=device.board.eid_of(port),
+                state=1,
+                profiles=tuple(
+                    EsimProfile(
+                        slot=slot,
+                        enabled=slot == port.slot,
+                        iccid=device.board.iccid_of(port, slot),
+                        provider="SIMULATED",
+                        status=0,
+                    )
+                    for slot in range(1, device.settings.slots + 1)
+                ),
+            )
+            for port in device.radio.ports
+        ),
+    )
 
 
 def _row(task: DeviceTask, *, with_text: bool) -> QueuedTask:

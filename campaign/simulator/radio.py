@@ -34,10 +34,16 @@ class Flight:
 class SimPort:
     """One port: its state, its queue and what is on air. `dead` refuses each message at once."""
 
-    def __init__(self, number: int, slots: int) -> None:
+    def __init__(self, number: int, settings: SimulatorSettings) -> None:
+        slots = settings.slots
         self.number = number
         self.slot = 1
+        self.pool = settings.sim_pool if settings.dialect == "2.4" else ""
         self.code: int = PortCode.REGISTERED
+        if settings.never_registers(number, 1):
+            self.code = PortCode.REGISTRATION_FAILED
+        self.locked: set[int] = set()
+        self.balances = [settings.balance] * slots
         self.dead = False
         self.seq = 0
         self.queue: dict[int, DeviceTask] = {}
@@ -50,7 +56,16 @@ class SimPort:
 
     @property
     def name(self) -> Port:
-        return Port(self.number, self.slot)
+        return self.name_of(self.slot)
+
+    def name_of(self, slot: int) -> Port:
+        """A SIM of this port, as the device calls it."""
+        return Port(self.number, slot, self.pool or None)
+
+    @property
+    def balance(self) -> float:
+        """Money on the SIM in use."""
+        return self.balances[self.slot - 1]
 
     @property
     def usable(self) -> bool:
@@ -108,7 +123,7 @@ class Radio:
         self._rng = rng
         self._listener = listener
         self.powered = True
-        self.ports = [SimPort(number, settings.slots) for number in range(1, settings.ports + 1)]
+        self.ports = [SimPort(number, settings) for number in range(1, settings.ports + 1)]
 
     def port(self, number: int) -> SimPort:
         return self.ports[number - 1]

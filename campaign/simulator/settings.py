@@ -14,7 +14,8 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from campaign.errors import UsageError
+from campaign.errors import LocalProtocolError, UsageError
+from campaign.protocol.ports import Port, parse_selection
 from campaign.simulator import values
 from campaign.simulator.values import Span
 
@@ -51,11 +52,39 @@ PROFILES: dict[str, Faults] = {
     "full": Faults(),
     "reboot": Faults(reboots=2),
     "deadports": Faults(dead_ports=0.25),
+    "quirky": Faults(),
     "hostile": Faults(
         push_loss=0.05, push_duplicate=0.1, push_delay=0.1, deaf=0.05, reboots=1, dead_ports=0.25
     ),
 }
-"""Named sets of faults; single faults can still be set beside them. `full` is a short queue."""
+"""Named sets of faults; single faults can still be set beside them. `full` is a short queue,
+`quirky` a set of habits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How this firmware spells what it says. The defaults are the specification's own spelling."""
+
+    number_strings: bool = _key(False, values.switch, "tids, counts and times as strings")
+    plus_numbers: bool = _key(False, values.switch, "numbers in reports begin with +")
+    bare_numbers: bool = _key(False, values.switch, "numbers in reports are unquoted integers")
+    other_words: bool = _key(False, values.switch, "other words behind a code: 2 Port Unavailable")
+    lone_report: bool = _key(False, values.switch, "a single report is an object, not a list")
+    sparse_counters: bool = _key(False, values.switch, "counters of zero are left out")
+    capital_type: bool = _key(False, values.switch, "the status calls itself dev-Status")
+    sim_rows: bool = _key(False, values.switch, "inbound rows name ICCID, IMSI and IMEI too")
+
+
+QUIRKY = Habits(
+    number_strings=True,
+    plus_numbers=True,
+    other_words=True,
+    lone_report=True,
+    sparse_counters=True,
+    capital_type=True,
+    sim_rows=True,
+)
+"""What the profile `quirky` does, beside an index base of 1 and header blocks in inbound texts."""
 
 _QUEUE_LIMIT = 10_000
 _FULL_QUEUE_LIMIT = 16
@@ -85,8 +114,29 @@ class SimulatorSettings:
     smsc: str = _key("447700900999", str, "SMSC number, sender of the receipts")
 
     inbound_text: str = _key(
-        "plain", values.choice("plain", "nul", "headers"), "inbound SMS: bare, NULs behind, headers"
+        "",
+        values.choice("", "plain", "nul", "headers"),
+        "inbound SMS: bare, NULs behind, headers; none: plain (headers if quirky)",
     )
+    inbound_push: str = _key(
+        "json", values.choice("json", "legacy"), "inbound SMS: JSON, or a text each (before 1.1)"
+    )
+    api: str = _key("1.1", values.choice("1.1", "1.0"), "1.0: only the old interface is there")
+    balance: float = _key(100.0, values.number, "money on each SIM")
+    sms_price: float = _key(0.0, values.number, "what a message costs; below it a SIM shows 5")
+    bad_sims: str = _key("", str, "SIMs that never register, as 1.02,3.01")
+    sim_pool: str = _key("", str, "ports as 12.POOL.101 (dialect 2.4)")
+    calls: int = _key(0, values.integer, "calls in the statistics of each SIM")
+
+    require_session: bool = _key(False, values.switch, "take no password in a URL")
+    auth_order: str = _key(
+        "spec", values.choice("spec", "seq-first", "both"), "how a request's auth is hashed"
+    )
+    session_seconds: int = _key(180, values.integer, "longest life of a secure session")
+    session_limit: int = _key(8, values.integer, "sessions at a time, oldest go (nobody knows)")
+    session_prolongs: bool = _key(True, values.switch, "expires prolongs one (nobody knows)")
+    session_activity: bool = _key(False, values.switch, "any use prolongs one (nobody knows)")
+    session_refusal: int = _key(1, values.integer, "code of a refused session (nobody knows)")
 
     queue_limit: int | None = _key(
         None,
@@ -94,7 +144,11 @@ class SimulatorSettings:
         f"tasks held before `16`; none: {_QUEUE_LIMIT} ({_FULL_QUEUE_LIMIT} if full)",
     )
     inbox_limit: int = _key(10_000, values.integer, "messages kept for goip_get_sms")
-    index_base: int = _key(0, values.integer, "index of a task's first recipient in reports: 0, 1")
+    index_base: int | None = _key(
+        None,
+        values.optional_integer,
+        "index of a task's first recipient in reports; none: 0 (1 if quirky)",
+    )
     idle_reports: bool = _key(False, values.switch, "report each period without news, too")
 
     subscribe_push: bool = _key(True, values.switch, "first dev-status at once (nobody knows)")
@@ -114,6 +168,8 @@ class SimulatorSettings:
 
     faults: Faults | None = None
     """None: those of the profile."""
+    habits: Habits | None = None
+    """None: those of the profile."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.ports <= 512:
@@ -124,16 +180,51 @@ class SimulatorSettings:
             raise UsageError(f"profile {self.profile!r} is none of: {', '.join(PROFILES)}")
         if self.dialect not in ("2.0", "2.4"):
             raise UsageError(f"dialect {self.dialect!r} is neither 2.0 nor 2.4")
-        if self.index_base not in (0, 1):
+        if self.index_base not in (None, 0, 1):
             raise UsageError(f"index-base={self.index_base} is neither 0 nor 1")
         if self.sms_seconds < 0:
             raise UsageError(f"sms-seconds={self.sms_seconds} is no duration")
+        self.never_registers(1, 1)
+        if self.session_seconds < 1 or self.session_limit < 1:
+            raise UsageError("session-seconds and session-limit begin at 1")
+        if min(self.balance, self.sms_price, self.calls) < 0:
+            raise UsageError("balance, sms-price and calls are not below zero")
+        if self.sim_pool and self.dialect != "2.4":
+            raise UsageError("sim-pool needs dialect=2.4")
         if not 0 <= self.fail_rate <= 1:
             raise UsageError(f"fail-rate={self.fail_rate} is no share between 0 and 1")
 
     @property
     def fault_plan(self) -> Faults:
         return PROFILES[self.profile] if self.faults is None else self.faults
+
+    @property
+    def spelling(self) -> Habits:
+        if self.habits is not None:
+            return self.habits
+        return QUIRKY if self.profile == "quirky" else Habits()
+
+    @property
+    def first_index(self) -> Literal[0, 1]:
+        """The index of a task's first recipient in reports."""
+        if self.index_base is None:
+            return 1 if self.profile == "quirky" else 0
+        return 1 if self.index_base else 0
+
+    @property
+    def inbound_style(self) -> str:
+        """How inbound texts are wrapped."""
+        return self.inbound_text or ("headers" if self.profile == "quirky" else "plain")
+
+    def never_registers(self, port: int, slot: int) -> bool:
+        """Whether this SIM is one of `bad_sims`."""
+        if not self.bad_sims:
+            return False
+        try:
+            named = parse_selection(self.bad_sims)
+        except LocalProtocolError as error:
+            raise UsageError(f"bad-sims={self.bad_sims}: {error}") from error
+        return isinstance(named, tuple) and Port(port, slot) in named
 
     @property
     def tasks_held(self) -> int:
@@ -149,10 +240,13 @@ class SimulatorSettings:
         """
         own: dict[str, Any] = {}
         faulty: dict[str, Any] = {}
+        habitual: dict[str, Any] = {}
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
             name = key.strip().replace("-", "_").lower()
             chosen, table = (own, _OWN_KEYS) if name in _OWN_KEYS else (faulty, _FAULT_KEYS)
+            if name in _HABIT_KEYS:
+                chosen, table = habitual, _HABIT_KEYS
             if not equals or name not in table:
                 raise UsageError(
                     f"{assignment!r} is not KEY=VALUE with one of the keys: {', '.join(all_keys())}"
@@ -164,6 +258,9 @@ class SimulatorSettings:
         plan = PROFILES[own["profile"]] if "profile" in own else self.fault_plan
         if faulty or "profile" in own:
             own["faults"] = replace(plan, **faulty)
+        if habitual:
+            profile = own.get("profile", self.profile)
+            own["habits"] = replace(replace(self, profile=profile).spelling, **habitual)
         return replace(self, **own)
 
 
@@ -173,10 +270,11 @@ def _parsed_fields(cls: Any) -> dict[str, Field[Any]]:
 
 _OWN_KEYS = _parsed_fields(SimulatorSettings)
 _FAULT_KEYS = _parsed_fields(Faults)
+_HABIT_KEYS = _parsed_fields(Habits)
 
 
 def all_keys() -> list[str]:
-    return [name.replace("_", "-") for name in (*_OWN_KEYS, *_FAULT_KEYS)]
+    return [name.replace("_", "-") for name in (*_OWN_KEYS, *_FAULT_KEYS, *_HABIT_KEYS)]
 
 
 def settings_help() -> list[tuple[str, str, str]]:
@@ -187,5 +285,5 @@ def settings_help() -> list[tuple[str, str, str]]:
             values.show(item.default, item.metadata["parse"]),
             cast(str, item.metadata["about"]),
         )
-        for name, item in (*_OWN_KEYS.items(), *_FAULT_KEYS.items())
+        for name, item in (*_OWN_KEYS.items(), *_FAULT_KEYS.items(), *_HABIT_KEYS.items())
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from campaign import __version__
 from campaign.protocol.codes import PortCode
 from campaign.protocol.messages import DevStatus, PortState, PortStatus
-from campaign.protocol.ports import Port
 from campaign.simulator.agenda import Agenda, Entry
 from campaign.simulator.radio import SimPort
 from campaign.simulator.settings import SimulatorSettings
@@ -39,6 +39,7 @@ class Identity:
         stock = rng.randrange(10**6)
         self._slots = settings.slots
         self._stock = stock
+        self.numbers: dict[tuple[int, int], str] = {}
 
     def _serial(self, port: int, slot: int) -> int:
         return self._stock * 10**5 + port * 100 + slot
@@ -53,7 +54,9 @@ class Identity:
         return f"99970{self._serial(port, slot) % 10**10:010d}"
 
     def number(self, port: int, slot: int) -> str:
-        """+999 is a country code assigned to nobody."""
+        """+999 is a country code assigned to nobody; `numbers` are those somebody set."""
+        if (port, slot) in self.numbers:
+            return self.numbers[port, slot]
         return f"999{self._serial(port, slot) % 10**9:09d}"
 
 
@@ -109,6 +112,24 @@ class StatusBoard:
     def number_of(self, port: SimPort) -> str:
         return self._identity.number(port.number, port.slot)
 
+    def set_number(self, port: SimPort, number: str) -> None:
+        """The operator says which number the SIM in use has."""
+        self._identity.numbers[port.number, port.slot] = number
+        self.changed(port)
+
+    def sim_of(self, port: SimPort) -> tuple[str, str, str]:
+        """ICCID, IMSI and IMEI of the SIM in a port."""
+        number, slot = port.number, port.slot
+        identity = self._identity
+        return identity.iccid(number, slot), identity.imsi(number, slot), identity.imei(number)
+
+    def eid_of(self, port: SimPort) -> str:
+        """The number of a port's eSIM chip."""
+        return f"8904{self._identity.imei(port.number)}"
+
+    def iccid_of(self, port: SimPort, slot: int) -> str:
+        return self._identity.iccid(port.number, slot)
+
     def snapshot(self, *, all_sims: bool, expires: int) -> DevStatus:
         self._seq += 1
         rows = [
@@ -140,7 +161,7 @@ class StatusBoard:
         active = slot == port.slot
         code = port.code if active else PortCode.IDLE_SIM
         return PortState(
-            port=Port(number, slot),
+            port=port.name_of(slot),
             code=int(code),
             text=self._text(code),
             seq=port.seq,
@@ -149,9 +170,24 @@ class StatusBoard:
             imsi=identity.imsi(number, slot),
             number=identity.number(number, slot),
             operator="99970 SIMULATED" if active and port.usable else "0 ",
-            balance="100.00",
+            balance=f"{port.balances[slot - 1]:.2f}",
             signal=25 if active and port.usable else 0,
+            extra=self._later_keys(port, active=active),
         )
+
+    def _later_keys(self, port: SimPort, *, active: bool) -> dict[str, Any]:
+        """What firmware 2.4 tells beside the specification's keys."""
+        if self._settings.dialect == "2.0":
+            return {}
+        return {
+            "sim": "",
+            "active": int(active),
+            "inserted": 1,
+            "slot_active": port.slot,
+            "led": 0,
+            "network": 4 if active and port.usable else 0,
+            "tot_dur": "0/-1",
+        }
 
     def _text(self, code: int) -> str:
         """The 2.0 specification writes `3 OK`, later firmware a bare number."""
@@ -164,6 +200,7 @@ _WORDS: dict[int, str] = {
     PortCode.IDLE_SIM: "Idle",
     PortCode.REGISTERING: "Registering",
     PortCode.REGISTERED: "OK",
+    PortCode.NO_BALANCE: "No Balance",
     PortCode.REGISTRATION_FAILED: "Register Failed",
     PortCode.LOCKED_BY_USER: "Locked",
     PortCode.NOT_RESPONDING: "No Response",

@@ -6,6 +6,7 @@ in the order of its recipients. What happens to a message on air is not this fil
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from campaign.simulator.orders import Order
 from campaign.simulator.settings import SimulatorSettings
 
 _TIDS_REMEMBERED = 1_000_000
+_LOWEST_TID = -(2**31) - 1
 
 
 class Message:
@@ -111,6 +113,11 @@ class TaskQueue:
         self._settings = settings
         self._live: dict[int, DeviceTask] = {}
         self._forget_at: dict[int, float] = {}
+        self._nameless = itertools.count(1)
+
+    def nameless_tid(self) -> int:
+        """A key for a message of the old interface: below every tid the wire can carry."""
+        return -(2**32) - next(self._nameless)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -159,7 +166,7 @@ class TaskQueue:
         return [
             task
             for task in self._live.values()
-            if not task.started and (port is None or task.may_use(port))
+            if not task.started and (port is None or task.may_use(port)) and task.tid > _LOWEST_TID
         ]
 
     def _forget(self, now: float) -> None:

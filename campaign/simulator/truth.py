@@ -33,9 +33,14 @@ class Attempt:
     text: str
     ok: bool
     cause: int | None
+    mms: int | None = None
+    """How many attachments went with it; the key is there for an MMS only."""
 
     def line(self) -> str:
-        return json.dumps({key: getattr(self, key) for key in self.__slots__}, ensure_ascii=False)
+        fields = {key: getattr(self, key) for key in self.__slots__}
+        if self.mms is None:
+            del fields["mms"]
+        return json.dumps(fields, ensure_ascii=False)
 
 
 class TruthLedger:

@@ -48,6 +48,13 @@ def integer(text: str) -> int:
         raise UsageError(f"{text!r} is not a whole number") from None
 
 
+def number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a number") from None
+
+
 def probability(text: str) -> float:
     """A share between 0 and 1: `0.05` or `5%`."""
     body, percent, rest = text.strip().partition("%")

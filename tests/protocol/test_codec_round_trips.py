@@ -288,7 +288,13 @@ def test_a_port_status_survives(state: PortState, style: DeviceStyle) -> None:
 
 def test_a_port_state_without_words_is_written_as_its_code() -> None:
     body = device_codec.encode_port_status(PortStatus(PortState(port=Port(1, 1), code=0)))
-    assert body == b'{"type":"port-status","port":"1A","st":0}'
+    assert body == b'{"type":"port-status","port":"1A","status":0}'
+
+
+def test_later_firmware_calls_a_pushed_state_st() -> None:
+    state = PortState(port=Port(1, 1), code=3)
+    body = device_codec.encode_port_status(PortStatus(state), DeviceStyle(port_notation="dotted"))
+    assert body == b'{"type":"port-status","port":"1.01","st":3}'
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ async def test_a_subscription_pushes_at_once_on_change_and_every_period_until_ca
         (120, "dev-status"),
     ]
     [change] = gateway.receiver.of_type("port-status")
-    assert (change["port"], change["st"]) == ("2A", "12 Locked")
+    assert (change["port"], change["status"]) == ("2A", "12 Locked")
 
 
 async def test_a_locked_port_refuses_tasks_and_holds_its_queue_until_unlocked(
@@ -83,7 +83,7 @@ async def test_a_switch_answers_at_once_and_the_new_sim_registers_later(
     assert answer == {"code": 0, "reason": "OK"}
     await trio.sleep(5)
     changes = gateway.receiver.of_type("port-status")
-    assert [(push["port"], push["st"]) for push in changes] == [
+    assert [(push["port"], push["status"]) for push in changes] == [
         ("2B", "2 Registering"),
         ("2B", "3 OK"),
     ]
