@@ -68,7 +68,7 @@ LIBRARIES: Final[Mapping[str, set[str]]] = {
     # Elsewhere than in the store: the type of the connection inside a transaction, and its errors.
     "sqlite3": {"store", "engine", "reports", "service", "cli"},
     # Structs travel: whoever passes one on may copy it with a change.
-    "msgspec": {"protocol", "planner", "engine", "simulator", "service"},
+    "msgspec": {"protocol", "planner", "store", "engine", "simulator", "service"},
     "Crypto": {"protocol"},
     "trio": {"env"} | {room for room, floor in FLOORS.items() if floor >= 3},
 }

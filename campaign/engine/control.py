@@ -1,8 +1,8 @@
 """The control socket: how every other process talks to the one engine of a ledger.
 
 One JSON object a line, both ways. `wake` says that the inbox grew; `status` asks; `do` carries out
-a verb; `launch` hands a list over and answers when it is imported. Errors come back as
-`{"error", "kind", "exit_code"}`.
+a verb; `fetch` reads devices' inboxes; `launch` hands a list over and answers when it is imported.
+Errors come back as `{"error", "kind", "exit_code"}`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import msgspec
 import trio
 
 from campaign.engine.conversation import Lines
+from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
 from campaign.engine.runtime import Run
 from campaign.engine.steer import carry_out
 from campaign.engine.verbs import STEERS, perform
-from campaign.errors import CampaignError, EngineError
+from campaign.errors import CampaignError, EngineError, GatewayError, RemoteProtocolError
 from campaign.store.campaigns import get_campaign
 from campaign.store.paths import socket_address
 
@@ -89,6 +90,8 @@ async def _answer(run: Run, line: bytes) -> dict[str, Any] | None:
                 return await snapshot(run, request.get("name"))
             case "do":
                 return await _do(run, request["verb"], request["parameters"])
+            case "fetch":
+                return await _fetch(run, request.get("names"), bool(request.get("delete")))
             case "launch":
                 return await _launch(run, request["request"])
             case other:
@@ -112,6 +115,21 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
         gateway.duties.ring()
     run.ring()
     return {"result": result}
+
+
+async def _fetch(run: Run, names: list[str] | None, delete: bool) -> dict[str, Any]:
+    """Fetch what devices received; by name what came, or why it could not be asked."""
+    told: dict[str, Any] = {}
+    for gateway in list(run.gateways.values()):
+        if names and gateway.name not in names:
+            continue
+        try:
+            fetched = await fetch(run, gateway, delete=delete or None)
+        except (GatewayError, RemoteProtocolError) as error:
+            told[gateway.name] = {"error": str(error)}
+            continue
+        told[gateway.name] = fetched.counts
+    return {"fetched": told}
 
 
 async def _launch(run: Run, request: Any) -> dict[str, Any]:

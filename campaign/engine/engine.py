@@ -88,6 +88,10 @@ class _Crew:
                 elif _differs(known.row, row):
                     await self._dismiss(row.id)
                     self._employ(row)
+                else:
+                    # its subscription may be another one: the watcher asks the device for it
+                    known.look = known.look or known.row.subscription != row.subscription
+                    known.row = row
         run.ring()
 
     async def _dismiss(self, gateway_id: int) -> None:

@@ -57,6 +57,8 @@ class Port:
     """One port of a gateway. Times are on the monotonic clock."""
 
     number: int
+    slot: int | None = None
+    """The SIM in use, as far as it is told."""
     usable: bool = True
     status: str = ""
     window: PortWindow = field(default_factory=PortWindow)
@@ -97,6 +99,11 @@ class Gateway:
     probes: int = 0
     last_probe: float = 0.0
     strikes: int = 0
+    look: bool = False
+    """It may have restarted: whoever watches it is to look at once."""
+    sampled: float | None = None
+    """When its statistics were last stored, on the monotonic clock."""
+    subscription_trouble: str | None = None
     bell: Bell = field(default_factory=Bell)
     duties: Bell = field(default_factory=Bell)
     """Rung for whoever looks after doubt and fences."""
@@ -258,6 +265,7 @@ class Run:
         for state in active_slots(states):
             port = gateway.ports.setdefault(state.port.number, Port(state.port.number))
             usable = state.code in USABLE_PORT_CODES
+            port.slot = state.port.slot if state.port.slot is not None else port.slot
             port.evict = port.evict or (port.usable and not usable)
             port.usable = usable
             port.status = state.text

@@ -8,13 +8,12 @@ not.
 from __future__ import annotations
 
 import sqlite3
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import trio
 
+from campaign.engine.received import fold_received, keep_optouts, who_opts_out
 from campaign.engine.runtime import Gateway, Run
 from campaign.errors import RemoteProtocolError
 from campaign.planner.retry import Failure, Final, Retry, after_failure
@@ -25,29 +24,20 @@ from campaign.protocol.messages import (
     PortState,
     PortStatus,
     Push,
-    ReceivedSms,
     RecvSms,
     StatusReport,
     UnknownPush,
 )
-from campaign.store.gateways import store_ports
-from campaign.store.inbound import InboundRow, keep_inbound, known_numbers
+from campaign.store.gateways import boot_of, keep_status
+from campaign.store.inbound import known_numbers
 from campaign.store.inbox import InboxRow
 from campaign.store.journal import incident, read_meta, write_meta
-from campaign.store.optouts import OptOut, add_optouts
 from campaign.store.outcomes import AfterFailure, Folded, campaign_options, fold_report
-from campaign.store.receipts import Receipt, fold_receipt
+from campaign.store.sims import fell_back, store_states
 
 _BATCH = 200
 _SAFETY_NET = 0.2
 """Seconds: a wake-up may get lost with its connection; the inbox itself never does."""
-
-_PUNCTUATION = str.maketrans("", "", "+ -()./")
-_SHORTEST_NUMBER = 3
-
-OPT_OUT_WORDS = frozenset(
-    {"stop", "stopall", "unsubscribe", "cancel", "quit", "end", "t", "td", "退订"}
-)
 
 
 @dataclass
@@ -56,6 +46,8 @@ class _Effects:
 
     folded: dict[int, Folded] = field(default_factory=dict)
     ports: dict[int, list[PortState]] = field(default_factory=dict)
+    fell_back: set[int] = field(default_factory=set)
+    """Devices whose sequences fell: they may have restarted."""
     pushed: set[int] = field(default_factory=set)
 
     def of(self, gateway_id: int) -> Folded:
@@ -87,11 +79,12 @@ async def fold_batch(run: Run) -> bool:
     if not rows:
         return False
     pushes = [(row, _decode(row)) for row in rows]
-    senders = _who_opts_out(pushes)
+    senders = who_opts_out(
+        message for _, push in pushes if isinstance(push, RecvSms) for message in push.messages
+    )
     if senders:
         numbers = await run.store.read(known_numbers, senders)
-        now_ms, why = run.now_ms(), "replied with an opt-out word"
-        add_optouts(run.optouts, [OptOut(number, now_ms, "inbound", why) for number in numbers])
+        keep_optouts(run.optouts, run.now_ms(), numbers)
     effects = await run.write(_fold, run.now_ms(), run.inbox.file_id, pushes, _retry_wait(run))
     _act_on(run, effects, rows, opted_out=bool(senders))
     await trio.lowlevel.checkpoint()
@@ -107,7 +100,7 @@ def inbox_cursor(conn: sqlite3.Connection, file_id: str) -> int:
 
 def _decode(row: InboxRow) -> Push | RemoteProtocolError:
     try:
-        return decode_push(row.body)
+        return decode_push(row.body, row.content_type, row.query)
     except RemoteProtocolError as error:
         return error
 
@@ -141,13 +134,15 @@ def _fold(
                         conn, now_ms, row.gateway_id, report, policy, effects.of(row.gateway_id)
                     )
             case RecvSms():
-                _fold_received(conn, now_ms, row.gateway_id, push.messages)
+                fold_received(conn, now_ms, row.gateway_id, push.messages, "push")
+                _keep_odd(conn, now_ms, row, push.odd)
             case DevStatus():
-                store_ports(conn, now_ms, row.gateway_id, push.ports)
-                effects.ports.setdefault(row.gateway_id, []).extend(push.ports)
+                _fold_states(conn, now_ms, row.gateway_id, push.ports, effects)
+                if keep_status(conn, row.gateway_id, push):
+                    effects.fell_back.add(row.gateway_id)
+                _keep_odd(conn, now_ms, row, push.odd)
             case PortStatus():
-                store_ports(conn, now_ms, row.gateway_id, [push.state])
-                effects.ports.setdefault(row.gateway_id, []).append(push.state)
+                _fold_states(conn, now_ms, row.gateway_id, [push.state], effects)
             case UnknownPush() | RemoteProtocolError():
                 detail = push.type if isinstance(push, UnknownPush) else str(push)
                 incident(
@@ -156,6 +151,25 @@ def _fold(
                 )  # fmt: skip
     write_meta(conn, {"inbox_file": file_id, "inbox_cursor": str(pushes[-1][0].id)})
     return effects
+
+
+def _keep_odd(conn: sqlite3.Connection, now_ms: int, row: InboxRow, odd: Sequence[str]) -> None:
+    for item in odd:
+        detail = f"an item of a push is not understood (inbox row {row.id}): {item}"[:300]
+        incident(conn, now_ms, "anomaly", detail, gateway_id=row.gateway_id)
+
+
+def _fold_states(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    gateway_id: int,
+    states: Sequence[PortState],
+    effects: _Effects,
+) -> None:
+    if fell_back(conn, gateway_id, states):
+        effects.fell_back.add(gateway_id)
+    about = store_states(conn, now_ms, gateway_id, boot_of(conn, gateway_id), states, "push")
+    effects.ports.setdefault(gateway_id, []).extend(about)
 
 
 def _policy(conn: sqlite3.Connection, campaign_id: int, retry_wait: float) -> AfterFailure:
@@ -170,55 +184,6 @@ def _policy(conn: sqlite3.Connection, campaign_id: int, retry_wait: float) -> Af
         return after_failure(failure, failures, options.attempts, wait)
 
     return decide
-
-
-def _fold_received(
-    conn: sqlite3.Connection, now_ms: int, gateway_id: int, messages: Sequence[ReceivedSms]
-) -> None:
-    seen: Counter[tuple[int | None, str, int | None, int]] = Counter()
-    for message in messages:
-        port = message.port.number if message.port else None
-        if message.receipt and message.receipt_code is not None:
-            key = (port, message.recipient_digits, message.at, message.receipt_code)
-            seen[key] += 1
-            fold_receipt(conn, now_ms, gateway_id, Receipt(*key, ordinal=seen[key]))
-            continue
-        keep_inbound(
-            conn,
-            InboundRow(
-                gateway_id=gateway_id,
-                port=str(message.port) if message.port else "",
-                iccid=message.iccid,
-                at=message.at,
-                sender=message.sender,
-                recipient=message.recipient,
-                text=message.text,
-                received_ms=now_ms,
-            ),
-        )
-
-
-def _who_opts_out(
-    pushes: Sequence[tuple[InboxRow, Push | RemoteProtocolError]],
-) -> list[str]:
-    """Senders (digits) of messages that are an opt-out word and nothing else.
-
-    A name, or a short code too short to be in a list, has nobody to suppress.
-    """
-    return [
-        digits
-        for _, push in pushes
-        if isinstance(push, RecvSms)
-        for message in push.messages
-        if not message.receipt and is_opt_out(message.text)
-        for digits in [message.sender.translate(_PUNCTUATION)]
-        if digits.isascii() and digits.isdigit() and len(digits) >= _SHORTEST_NUMBER
-    ]
-
-
-def is_opt_out(text: str) -> bool:
-    """Whether the *whole* message, trimmed, NFKC and case-folded, is an opt-out word."""
-    return unicodedata.normalize("NFKC", text).strip().casefold() in OPT_OUT_WORDS
 
 
 def _act_on(run: Run, effects: _Effects, rows: Sequence[InboxRow], *, opted_out: bool) -> None:
@@ -236,6 +201,8 @@ def _act_on(run: Run, effects: _Effects, rows: Sequence[InboxRow], *, opted_out:
                 run.notice(f"a report from {gateway.name} has arrived: sending on")
                 gateway.trouble = None
         run.learn_ports(gateway, effects.ports.get(gateway_id, ()))
+        if gateway_id in effects.fell_back:
+            gateway.look = True  # its run id decides; the watcher reads it at once
         if gateway_id in effects.folded:
             _pace(run, gateway, effects.folded[gateway_id], now)
     if opted_out:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
-from campaign.engine.runtime import Gateway, Run
-from campaign.engine.watch import after_restart
-from campaign.errors import CredentialsRefused, GatewayError, RemoteProtocolError
+from campaign.engine.fetching import fetch
+from campaign.engine.runtime import Gateway, Port, Run
+from campaign.engine.sampling import sample_if_due
+from campaign.engine.subscribing import subscribe_if_due
+from campaign.engine.watch import after_restart, keep_look
+from campaign.errors import CredentialsRefused, GatewayError, InDoubt, NotSent, RemoteProtocolError
 from campaign.gateway.answers import PageReading, StatsReading
 from campaign.planner.states import TaskState
-from campaign.protocol.messages import DevStatus
+from campaign.protocol.messages import DevStatus, PortState
 from campaign.store.claims import release
-from campaign.store.gateways import store_ports, update_gateway
+from campaign.store.gateways import update_gateway
 from campaign.store.journal import decide, keep_evidence
 from campaign.store.statistics import keep_baseline
 from campaign.store.tasks import live_tasks
@@ -60,16 +64,49 @@ async def sign_in(run: Run, gateway: Gateway) -> bool:
 
 
 async def read_device(run: Run, gateway: Gateway) -> None:
-    """Ports, boot id and the statistics that later proofs count from."""
+    """Ports, boot id and the statistics that later proofs count from; and what it received
+    meanwhile, receipts of an earlier run among it."""
+    if gateway.settings.api_version == "1.0":
+        await _read_old_device(run, gateway)
+        return
     status = await gateway.device.status()
-    boot = await gateway.device.boot_id()
+    fetched = await fetch(run, gateway)
     stats = await _stats(gateway)
+    boot = fetched.boot or None
+    states = await run.write(_keep, run.now_ms(), gateway.id, status, fetched.last, stats)
     if not gateway.ports:
-        run.learn_ports(gateway, status.ports)
-    await run.write(_keep, run.now_ms(), gateway.id, status, boot, stats)
-    gateway.boot_id = boot.page.ssrc or None
-    if gateway.boot_id is not None:
-        await after_restart(run, gateway, gateway.boot_id)
+        run.learn_ports(gateway, states)
+    gateway.boot_id = boot
+    await _keep_auth_order(run, gateway)
+    if boot is not None:
+        await after_restart(run, gateway, boot)
+    await subscribe_if_due(run, gateway)
+    await sample_if_due(run, gateway)
+
+
+async def _read_old_device(run: Run, gateway: Gateway) -> None:
+    """A device of the old interface has no boot id and no statistics, and perhaps no status: then
+    its ports are as many as `legacy-ports` says, all taken to be well."""
+    gateway.boot_id = None
+    try:
+        status = await gateway.device.status()
+    except NotSent:
+        raise
+    except (InDoubt, RemoteProtocolError):
+        if not gateway.ports:
+            for number in range(1, gateway.settings.legacy_ports + 1):
+                gateway.ports[number] = Port(number)
+        return
+    states = await run.write(keep_look, run.now_ms(), gateway.id, status, None)
+    run.learn_ports(gateway, states)
+
+
+async def _keep_auth_order(run: Run, gateway: Gateway) -> None:
+    """How this device hashes requests was found out: remembered, so that nobody has to again."""
+    order = gateway.device.auth_order
+    if gateway.row.crypt is not None and order != gateway.row.auth_order:
+        await run.write(update_gateway, gateway.id, auth_order=order)
+        gateway.row = replace(gateway.row, auth_order=order)
 
 
 async def _stats(gateway: Gateway) -> StatsReading | None:
@@ -89,13 +126,13 @@ def _keep(
     status: DevStatus,
     boot: PageReading,
     stats: StatsReading | None,
-) -> None:
-    store_ports(conn, now_ms, gateway_id, status.ports)
-    update_gateway(conn, gateway_id, boot_id=boot.page.ssrc or None)
+) -> list[PortState]:
+    states = keep_look(conn, now_ms, gateway_id, status, boot.page.ssrc or None)
     keep_evidence(conn, now_ms, gateway_id, "boot", "", boot.raw)
     if stats is not None:
         keep_evidence(conn, now_ms, gateway_id, "stat", "baseline", stats.raw)
         keep_baseline(conn, gateway_id, boot.page.ssrc, stats.stats.stats)
+    return states
 
 
 async def _refuse(run: Run, gateway: Gateway, error: CredentialsRefused) -> None:

@@ -10,9 +10,12 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from campaign.errors import UsageError
 from campaign.planner.settings import Settings, with_overrides
-from campaign.planner.states import CampaignState, RecipientState
+from campaign.planner.states import CampaignState, FenceReason, RecipientState, TaskState
+from campaign.protocol.messages import CallStat, DevStatus, SmsStat
 from campaign.store.alarms import lift_alarms
 from campaign.store.campaigns import (
     cancel_waiting,
@@ -22,12 +25,18 @@ from campaign.store.campaigns import (
     set_campaign_state,
 )
 from campaign.store.gateways import (
+    Subscription,
     add_gateway,
     get_gateway,
+    keep_device,
     remove_gateway,
     set_gateway_settings,
+    set_subscription,
     update_gateway,
 )
+from campaign.store.samples import Kind, keep_samples
+from campaign.store.sims import store_states
+from campaign.store.tasks import live_tasks, start_fence
 
 Parameters = Mapping[str, Any]
 Verb = Callable[[sqlite3.Connection, int, Parameters], dict[str, Any]]
@@ -84,6 +93,70 @@ def _gateway_lift(conn: sqlite3.Connection, _now_ms: int, parameters: Parameters
     return {"lifted": gateway.stopped}
 
 
+def _gateway_subscribe(
+    conn: sqlite3.Connection, _now_ms: int, parameters: Parameters
+) -> dict[str, Any]:
+    """`subscription`: what to subscribe the device to, None for nothing any more. A running engine
+    tells the device; `told` ({boot, url}) says that somebody just did."""
+    gateway = get_gateway(conn, parameters["name"])
+    wanted = parameters["subscription"]
+    set_subscription(
+        conn, gateway.id, None if wanted is None else msgspec.convert(wanted, Subscription)
+    )
+    told = parameters.get("told")
+    if told:
+        update_gateway(conn, gateway.id, subscribed_boot=told["boot"], subscribed_url=told["url"])
+    return {"id": gateway.id}
+
+
+def _gateway_samples(
+    conn: sqlite3.Connection, now_ms: int, parameters: Parameters
+) -> dict[str, Any]:
+    """Statistics that somebody asked a device for: `kind` sms or call, `period` 0 to 3."""
+    gateway = get_gateway(conn, parameters["name"])
+    kind: Kind = "call" if parameters["kind"] == "call" else "sms"
+    row_type = CallStat if kind == "call" else SmsStat
+    stats = msgspec.convert(parameters["stats"], list[row_type])  # type: ignore[valid-type]  # one of two
+    keep_samples(conn, now_ms, gateway.id, gateway.boot_id, parameters["period"], stats, kind)
+    return {"stored": len(stats)}
+
+
+def _gateway_states(
+    conn: sqlite3.Connection, now_ms: int, parameters: Parameters
+) -> dict[str, Any]:
+    """Port states that somebody asked a device for."""
+    gateway = get_gateway(conn, parameters["name"])
+    status = msgspec.convert(parameters["status"], DevStatus)
+    keep_device(conn, gateway.id, status)
+    store_states(conn, now_ms, gateway.id, gateway.boot_id, status.ports, "poll")
+    return {"stored": len(status.ports)}
+
+
+def _gateway_learned(
+    conn: sqlite3.Connection, _now_ms: int, parameters: Parameters
+) -> dict[str, Any]:
+    """How a device hashes the requests of a session was found out."""
+    gateway = get_gateway(conn, parameters["name"])
+    update_gateway(conn, gateway.id, auth_order=parameters["auth_order"])
+    return {}
+
+
+def _gateway_evict(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
+    """Take our waiting tasks back from a device (`tids`: these, None for all); the engine fences
+    them, so that their recipients wait again only where that is proved."""
+    gateway = get_gateway(conn, parameters["name"])
+    states = (TaskState.ACCEPTED, TaskState.PAUSED)
+    chosen = parameters.get("tids")
+    tasks = [
+        task
+        for task in live_tasks(conn, gateway.id, states)
+        if chosen is None or task.tid in chosen
+    ]
+    why = f"taken back by {parameters.get('by', 'operator')}"
+    start_fence(conn, [task.id for task in tasks], now_ms, FenceReason.REROUTE, why)
+    return {"tids": [task.tid for task in tasks]}
+
+
 def _pause(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
     campaign = get_campaign(conn, parameters["name"])
     if campaign.state in _OVER:
@@ -134,6 +207,11 @@ VERBS: Mapping[str, Verb] = {
     "gateway-set": _gateway_set,
     "gateway-remove": _gateway_remove,
     "gateway-lift": _gateway_lift,
+    "gateway-subscribe": _gateway_subscribe,
+    "gateway-samples": _gateway_samples,
+    "gateway-states": _gateway_states,
+    "gateway-learned": _gateway_learned,
+    "gateway-evict": _gateway_evict,
     "pause": _pause,
     "continue": _continue,
     "cancel": _cancel,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from campaign.engine.fetching import fetch
 from campaign.engine.runtime import Gateway, Run
+from campaign.engine.sampling import sample_if_due
 from campaign.engine.steer import steer_gateway
+from campaign.engine.subscribing import subscribe_if_due
 from campaign.errors import GatewayError, RemoteProtocolError
-from campaign.gateway.answers import PageReading, Sweep
+from campaign.gateway.answers import Sweep
 from campaign.planner.states import FenceReason, TaskState
-from campaign.protocol.messages import DevStatus
-from campaign.store.gateways import store_ports, update_gateway
+from campaign.protocol.messages import DevStatus, PortState
+from campaign.store.gateways import keep_status, update_gateway
 from campaign.store.journal import decide, keep_evidence
+from campaign.store.sims import store_states
 from campaign.store.tasks import (
     TaskRow,
     adopt_boot,
@@ -32,12 +36,14 @@ async def watch(run: Run, gateway: Gateway) -> None:
         mark = gateway.bell.mark()
         settings = run.settings_now(gateway)
         due = last + min(settings.status_period, max(0.5, settings.push_silence / 3))
-        if run.env.monotonic() < due:
+        if run.env.monotonic() < due and not gateway.look:
             await gateway.bell.wait(mark, due)  # a campaign that comes may ask for shorter times
             continue
         last = run.env.monotonic()
+        gateway.look = False
         if gateway.ready:
-            await _look(run, gateway)
+            if settings.api_version != "1.0":  # the old interface tells nothing to look at
+                await _look(run, gateway)
             for campaign in list(run.campaigns.values()):
                 await steer_gateway(run, gateway, campaign)
         await _find_silent(run, gateway)
@@ -46,32 +52,44 @@ async def watch(run: Run, gateway: Gateway) -> None:
 async def _look(run: Run, gateway: Gateway) -> None:
     try:
         status = await gateway.device.status()
-        boot = await gateway.device.boot_id()
+        new_boot = await fetch_if_told(run, gateway)
     except (GatewayError, RemoteProtocolError):
         return  # the dispatcher notices when it matters; a quiet device is no news
+    states = await run.write(keep_look, run.now_ms(), gateway.id, status, new_boot)
     before = {port.number: port.usable for port in gateway.ports.values()}
-    run.learn_ports(gateway, status.ports)
+    run.learn_ports(gateway, states)
     for port in gateway.ports.values():
         if before.get(port.number, port.usable) != port.usable:
             word = "can send again" if port.usable else f"cannot send ({port.status})"
             run.notice(f"{gateway.name} port {port.number} {word}")
     gateway.duties.ring()
-    new_boot = boot.page.ssrc or None
     restarted = new_boot is not None and gateway.boot_id not in (None, new_boot)
-    await run.write(_keep_look, run.now_ms(), gateway.id, status, boot)
     if restarted and new_boot is not None:
         run.notice(f"{gateway.name} has restarted")
         gateway.boot_id = new_boot
         await after_restart(run, gateway, new_boot)
     gateway.boot_id = new_boot or gateway.boot_id
+    await subscribe_if_due(run, gateway)
+    await sample_if_due(run, gateway)
     run.ring([gateway])
 
 
-def _keep_look(
-    conn: sqlite3.Connection, now_ms: int, gateway_id: int, status: DevStatus, boot: PageReading
-) -> None:
-    store_ports(conn, now_ms, gateway_id, status.ports)
-    update_gateway(conn, gateway_id, boot_id=boot.page.ssrc or None)
+async def fetch_if_told(run: Run, gateway: Gateway) -> str | None:
+    """Fetch what the device received; its run's id comes with it, None where it tells none."""
+    return (await fetch(run, gateway)).boot or None
+
+
+def keep_look(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    gateway_id: int,
+    status: DevStatus,
+    boot: str | None,
+) -> list[PortState]:
+    """Store what a status query told; returns the states of whole ports."""
+    keep_status(conn, gateway_id, status)
+    update_gateway(conn, gateway_id, boot_id=boot)
+    return store_states(conn, now_ms, gateway_id, boot, status.ports, "poll")
 
 
 async def after_restart(run: Run, gateway: Gateway, boot: str) -> None:

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from campaign.errors import UsageError
-from campaign.planner.routing import active_slots
-from campaign.protocol.messages import PortState
+from campaign.protocol.messages import DevStatus
+from campaign.protocol.ports import Notation
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """What a device was asked to push to us, beside the reports of its tasks: its `status` every
+    `period` seconds and on change, for every SIM or the ones in use, and received `sms`."""
+
+    status: bool = True
+    sms: bool = True
+    period: int = 60
+    all_sims: bool = True
+
+
+class DeviceFacts(msgspec.Struct, frozen=True):
+    """What a device last said of itself (spec §4.1.3); `notation` is how it spells ports."""
+
+    mac: str = ""
+    ip: str = ""
+    ver: str = ""
+    max_ports: int | None = None
+    max_slots: int | None = None
+    notation: Notation | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,13 @@ class GatewayRow:
     stopped: str | None
     simulated: str | None
     settings: Mapping[str, str] = field(default_factory=dict)
+    subscription: Subscription | None = None
+    subscribed_boot: str | None = None
+    subscribed_url: str | None = None
+    status_seq: int | None = None
+    device: DeviceFacts = field(default_factory=lambda: DeviceFacts())
+    sms_ssrc: str | None = None
+    sms_next: int | None = None
 
     def with_stop(self, why: str | None) -> GatewayRow:
         return replace(self, stopped=why)
@@ -55,12 +85,19 @@ class PortRow:
 
 _COLUMNS = (
     "id, name, url, username, secret, crypt, auth_order, ca_file, token, old_token, boot_id,"
-    " index_base, stopped, simulated, settings"
+    " index_base, stopped, simulated, settings, subscription, subscribed_boot, subscribed_url,"
+    " status_seq, device, sms_ssrc, sms_next"
 )
 
 
 def _gateway(row: sqlite3.Row) -> GatewayRow:
-    return GatewayRow(**{**dict(row), "settings": json.loads(row["settings"])})
+    subscription = row["subscription"]
+    parsed = {
+        "settings": json.loads(row["settings"]),
+        "device": msgspec.json.decode(row["device"], type=DeviceFacts),
+        "subscription": subscription and msgspec.json.decode(subscription, type=Subscription),
+    }
+    return GatewayRow(**{**dict(row), **parsed})
 
 
 def add_gateway(
@@ -133,6 +170,45 @@ def set_gateway_settings(
     update_gateway(conn, gateway_id, settings=json.dumps(dict(settings)))
 
 
+def keep_device(conn: sqlite3.Connection, gateway_id: int, status: DevStatus) -> None:
+    """Remember what a device says of itself; what it leaves out is as it was."""
+    row = conn.execute("SELECT device FROM gateways WHERE id = ?", (gateway_id,)).fetchone()
+    before = msgspec.json.decode(row["device"], type=DeviceFacts)
+    told = {
+        name: value
+        for name in DeviceFacts.__struct_fields__
+        if (value := getattr(status, name)) not in (None, "")
+    }
+    after = msgspec.structs.replace(before, **told)
+    if after != before:
+        update_gateway(conn, gateway_id, device=msgspec.json.encode(after).decode())
+
+
+def boot_of(conn: sqlite3.Connection, gateway_id: int) -> str | None:
+    """The last known run of a device."""
+    row = conn.execute("SELECT boot_id FROM gateways WHERE id = ?", (gateway_id,)).fetchone()
+    return None if row is None else row["boot_id"]
+
+
+def keep_status(conn: sqlite3.Connection, gateway_id: int, status: DevStatus) -> bool:
+    """Remember a device status; True if its sequence fell, as it does when a device restarts
+    (spec §4.1.3: from 1 on in each run)."""
+    keep_device(conn, gateway_id, status)
+    if status.seq is None:
+        return False
+    row = conn.execute("SELECT status_seq FROM gateways WHERE id = ?", (gateway_id,)).fetchone()
+    update_gateway(conn, gateway_id, status_seq=status.seq)
+    return row["status_seq"] is not None and status.seq < row["status_seq"]
+
+
+def set_subscription(
+    conn: sqlite3.Connection, gateway_id: int, subscription: Subscription | None
+) -> None:
+    """What the device is to push from now on; it is told so again on each run of its own."""
+    text = None if subscription is None else msgspec.json.encode(subscription).decode()
+    update_gateway(conn, gateway_id, subscription=text, subscribed_boot=None, subscribed_url=None)
+
+
 def remove_gateway(conn: sqlite3.Connection, now_ms: int, gateway: GatewayRow) -> None:
     """Take a device off the registry; its history stays. `UsageError` while tasks live there."""
     (live,) = conn.execute(
@@ -154,31 +230,6 @@ def receiver_tokens(conn: sqlite3.Connection) -> dict[str, int]:
         if row["old_token"]:
             tokens[row["old_token"]] = row["id"]
     return tokens
-
-
-def store_ports(
-    conn: sqlite3.Connection, now_ms: int, gateway_id: int, states: Iterable[PortState]
-) -> None:
-    """Keep what a device said of its ports."""
-    conn.executemany(
-        """
-        INSERT INTO ports (gateway_id, port, slot, code, status, operator, number, iccid, imsi,
-                           imei, balance, signal, seen_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (gateway_id, port) DO UPDATE SET
-            slot = excluded.slot, code = excluded.code, status = excluded.status,
-            operator = excluded.operator, number = excluded.number, iccid = excluded.iccid,
-            imsi = excluded.imsi, imei = excluded.imei, balance = excluded.balance,
-            signal = excluded.signal, seen_ms = excluded.seen_ms
-        """,
-        [
-            (
-                gateway_id, s.port.number, s.port.slot, s.code, s.text, s.operator, s.number,
-                s.iccid, s.imsi, s.imei, s.balance, s.signal, now_ms,
-            )
-            for s in active_slots(states)
-        ],
-    )  # fmt: skip
 
 
 def list_ports(conn: sqlite3.Connection, gateway_id: int) -> list[PortRow]:

@@ -65,6 +65,157 @@ def _removed(db: Database) -> None:
     db.execute("CREATE INDEX tasks_closed ON tasks(campaign_id, closed_ms)")
 
 
+@ledger_migrations(name="0003_protocol")
+def _protocol(db: Database) -> None:
+    for column in _GATEWAY_COLUMNS:
+        db.execute(f"ALTER TABLE gateways ADD COLUMN {column}")
+    # a message without a stamp was never equal to itself (NULL in UNIQUE): told once from now on
+    db.execute("ALTER TABLE inbound RENAME TO inbound_before")
+    for statement in _PROTOCOL_TABLES:
+        db.execute(statement)
+    db.execute(
+        """
+        INSERT OR IGNORE INTO inbound (id, gateway_id, port, iccid, at, sender, recipient, text,
+                                       source, received_ms)
+        SELECT id, gateway_id, port, iccid, at, sender, recipient, text, 'push', received_ms
+        FROM inbound_before ORDER BY id
+        """
+    )
+    db.execute("DROP TABLE inbound_before")
+
+
+_GATEWAY_COLUMNS = (
+    "subscription TEXT",  # what the operator subscribed it to: JSON, NULL for nothing
+    "subscribed_boot TEXT",  # the run of the device that was last told so,
+    "subscribed_url TEXT",  # and where it was told to push to
+    "status_seq INTEGER",  # of its last dev-status: one that falls tells of a restart
+    "device TEXT NOT NULL DEFAULT '{}'",  # what it says of itself: JSON
+    "sms_ssrc TEXT",  # the inbox cursor, valid only with the run it was read in
+    "sms_next INTEGER",
+)
+
+_SIM_FACTS = """
+    code INTEGER,
+    status TEXT NOT NULL DEFAULT '',
+    operator TEXT NOT NULL DEFAULT '',
+    number TEXT NOT NULL DEFAULT '',
+    iccid TEXT NOT NULL DEFAULT '',
+    imsi TEXT NOT NULL DEFAULT '',
+    imei TEXT NOT NULL DEFAULT '',
+    balance TEXT NOT NULL DEFAULT '',
+    signal INTEGER
+"""
+
+
+def _samples(table: str, counts: Iterable[str]) -> str:
+    return f"""
+    CREATE TABLE {table} (
+        id INTEGER PRIMARY KEY,
+        gateway_id INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        boot_id TEXT NOT NULL,
+        period INTEGER NOT NULL,           -- 0 last hour, 1 last two hours, 2 today, 3 in all
+        port INTEGER NOT NULL,
+        slot INTEGER,
+        {", ".join(f"{name} NOT NULL" for name in counts)}
+    ) STRICT
+    """
+
+
+_PROTOCOL_TABLES = (
+    f"""
+    CREATE TABLE sims (
+        gateway_id INTEGER NOT NULL REFERENCES gateways(id),
+        port INTEGER NOT NULL,
+        pool TEXT NOT NULL DEFAULT '',
+        slot INTEGER NOT NULL,             -- 0: not told
+        {_SIM_FACTS},
+        seq INTEGER,
+        extra TEXT NOT NULL DEFAULT '{{}}',
+        seen_ms INTEGER NOT NULL,
+        changed_ms INTEGER NOT NULL,
+        PRIMARY KEY (gateway_id, port, pool, slot)
+    ) STRICT, WITHOUT ROWID
+    """,
+    f"""
+    CREATE TABLE sim_history (
+        id INTEGER PRIMARY KEY,
+        gateway_id INTEGER NOT NULL,
+        port INTEGER NOT NULL,
+        pool TEXT NOT NULL DEFAULT '',
+        slot INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        boot_id TEXT,
+        source TEXT NOT NULL CHECK (source IN ('push', 'poll')),
+        {_SIM_FACTS}
+    ) STRICT
+    """,
+    "CREATE INDEX sim_history_port ON sim_history(gateway_id, port, at_ms)",
+    _samples(
+        "sms_samples",
+        [
+            f"{name} INTEGER"
+            for name in (
+                "received",
+                "sent",
+                "sent_ok",
+                "sent_failed",
+                "con_failed",
+                "unsent",
+                "sending",
+            )
+        ],
+    ),
+    _samples(
+        "call_samples",
+        [
+            "calls INTEGER",
+            "alerted INTEGER",
+            "connected INTEGER",
+            "con_failed INTEGER",
+            "nc TEXT",
+            "pdd INTEGER",
+            "acd INTEGER",
+            "asr INTEGER",
+            "tcd INTEGER",
+            "act_tcd INTEGER",
+        ],
+    ),
+    "CREATE INDEX sms_samples_at ON sms_samples(gateway_id, at_ms)",
+    "CREATE INDEX call_samples_at ON call_samples(gateway_id, at_ms)",
+    """
+    CREATE TABLE attachments (
+        campaign_id INTEGER NOT NULL REFERENCES campaigns(id),
+        ord INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('jpg', 'gif', 'txt', 'mp3')),
+        name TEXT NOT NULL,
+        content BLOB NOT NULL,
+        PRIMARY KEY (campaign_id, ord)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE inbound (
+        id INTEGER PRIMARY KEY,
+        gateway_id INTEGER NOT NULL,
+        port TEXT NOT NULL,                -- 1.01, or 1 where no slot is told
+        iccid TEXT NOT NULL DEFAULT '',
+        at INTEGER,
+        sender TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        text TEXT NOT NULL,
+        source TEXT NOT NULL CHECK (source IN ('push', 'poll')),
+        received_ms INTEGER NOT NULL,
+        opted_out INTEGER NOT NULL DEFAULT 0 CHECK (opted_out IN (0, 1))
+    ) STRICT
+    """,
+    # the SIM is its place: a push may not tell the ICCID where a query does
+    """
+    CREATE UNIQUE INDEX inbound_once ON inbound
+        (gateway_id, port, coalesce(at, -1), sender, text)
+    """,
+    "CREATE INDEX inbound_received ON inbound(received_ms)",
+)
+
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
     """

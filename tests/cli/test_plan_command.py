@@ -19,7 +19,8 @@ from campaign.protocol.ports import Port
 from campaign.service.planning import PlanRequest, plan
 from campaign.service.site import Site
 from campaign.store.door import transaction
-from campaign.store.gateways import add_gateway, store_ports
+from campaign.store.gateways import add_gateway
+from campaign.store.sims import store_states
 from campaign.store.opening import open_ledger
 from campaign.store.optouts import OptOut, add_optouts
 
@@ -64,7 +65,7 @@ def register(site: Site, name: str, codes: list[int], **settings: str) -> None:
             token=name * 8, settings=settings,
         )  # fmt: skip
         states = [PortState(port=Port(i), code=code) for i, code in enumerate(codes, 1)]
-        store_ports(conn, 1, number, states)
+        store_states(conn, 1, number, "boot", states, "poll")
     conn.close()
 
 

@@ -18,9 +18,9 @@ from campaign.store.gateways import (
     receiver_tokens,
     remove_gateway,
     set_gateway_settings,
-    store_ports,
     update_gateway,
 )
+from campaign.store.sims import store_states
 
 
 def test_a_device_comes_back_as_it_was_registered(ledger: Any) -> None:
@@ -86,12 +86,13 @@ def test_late_pushes_of_removed_devices_and_old_tokens_still_come_in(ledger: Any
 def test_the_last_word_on_a_port_counts(ledger: Any) -> None:
     gateway_id = ledger.gateway("roof")
     ledger.conn.execute("DELETE FROM ports")
-    ledger.do(store_ports, 1, gateway_id, [PortState(port=Port(2)), PortState(port=Port(1))])
+    both = [PortState(port=Port(2)), PortState(port=Port(1))]
+    ledger.do(store_states, 1, gateway_id, "boot", both, "poll")
     state = PortState(
         port=Port(2, 3), code=3, text="registered", operator="Op", number="999", iccid="89",
         balance="1.50", signal=21,
     )  # fmt: skip
-    ledger.do(store_ports, 2, gateway_id, [state])
+    ledger.do(store_states, 2, gateway_id, "boot", [state], "push")
     first, second = ledger.do(list_ports, gateway_id)
     assert (first.port, first.code, first.seen_ms) == (1, None, 1)
     assert (second.port, second.slot, second.code, second.operator, second.seen_ms) == (

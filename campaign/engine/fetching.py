@@ -1,0 +1,164 @@
+"""Fetching what a device received (spec §8): nothing is missed while no push arrives.
+
+The cursor counts within one run of the device: another `ssrc`, or a next message below it, starts
+from the first again. It moves in the transaction that stores the page, and only then may the device
+be told to delete what was stored.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from campaign.engine.received import Received, fold_received, keep_optouts, who_opts_out
+from campaign.engine.runtime import Gateway, Run
+from campaign.gateway.answers import PageReading
+from campaign.gateway.client import Device
+from campaign.protocol.messages import SmsPage
+from campaign.store.gateways import update_gateway
+from campaign.store.inbound import known_numbers
+from campaign.store.journal import incident, keep_evidence
+
+_FIRST = 1
+_PAGE = 50
+_MOST_PAGES = 400
+
+
+class Door(Protocol):
+    """The ledger as fetching needs it: a running engine's, or a command's own."""
+
+    async def read(self, fn: Any, *args: Any) -> Any: ...
+    async def write(self, fn: Any, *args: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Up to where a device's inbox is stored, valid only within its run `ssrc`."""
+
+    ssrc: str | None = None
+    following: int | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What one fetch brought. `boot` is the device's run, `cursor` where the next one begins."""
+
+    boot: str
+    cursor: Cursor
+    last: PageReading
+    replies: int = 0
+    receipts: int = 0
+    opted_out: int = 0
+    deleted: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was new, by kind."""
+        return {
+            name: getattr(self, name) for name in ("replies", "receipts", "opted_out", "deleted")
+        }
+
+
+async def fetch_inbox(
+    device: Device,
+    door: Door,
+    optouts: Path,
+    now_ms: int,
+    gateway_id: int,
+    cursor: Cursor,
+    *,
+    delete: bool = False,
+) -> Fetched:
+    """Read the device's inbox from the cursor to its end and store it, page by page.
+
+    Raises what `Device.sms_page` raises; what was stored until then stays stored.
+    """
+    at = cursor.following or _FIRST
+    reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
+    if reading.page.ssrc != cursor.ssrc or 0 < reading.page.next_sms < at:
+        if at != _FIRST:
+            at = _FIRST
+            reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
+        cursor = Cursor(reading.page.ssrc, at)
+    done = Fetched(reading.page.ssrc, cursor, reading)
+    for _ in range(_MOST_PAGES):
+        page = reading.page
+        if page.ssrc != done.boot:
+            break  # it restarted between two pages: the next fetch begins anew
+        told = len(page.messages) + len(page.odd)
+        following = page.next_sms if page.next_sms > at else at + told
+        senders = who_opts_out(page.messages)
+        numbers = await door.read(known_numbers, senders) if senders else []
+        new_optouts = keep_optouts(optouts, now_ms, numbers) if numbers else 0
+        place = Cursor(page.ssrc or None, following)
+        stored: Received = await door.write(_store, now_ms, gateway_id, at, reading, place)
+        done = replace(
+            done,
+            cursor=place,
+            last=reading,
+            replies=done.replies + stored.replies,
+            receipts=done.receipts + stored.receipts,
+            opted_out=done.opted_out + new_optouts,
+        )
+        if delete and told:
+            # exactly what was just committed: later ones have higher numbers
+            await device.sms_page(sms_id=at, sms_num=told, delete=True)
+            done = replace(done, deleted=done.deleted + told)
+        if following == at or not told:
+            break
+        at = following
+        reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
+    return done
+
+
+def _store(
+    conn: sqlite3.Connection, now_ms: int, gateway_id: int, at: int, reading: PageReading,
+    following: Cursor,
+) -> Received:  # fmt: skip
+    page: SmsPage = reading.page
+    if page.messages or page.odd:
+        keep_evidence(conn, now_ms, gateway_id, "inbox", f"{page.ssrc} {at}", reading.raw)
+    for odd in page.odd:
+        detail = f"a message of the device's inbox is not understood: {odd}"[:300]
+        incident(conn, now_ms, "anomaly", detail, gateway_id=gateway_id)
+    stored = fold_received(conn, now_ms, gateway_id, page.messages, "poll")
+    update_gateway(conn, gateway_id, sms_ssrc=following.ssrc, sms_next=following.following)
+    return stored
+
+
+async def fetch(run: Run, gateway: Gateway, *, delete: bool | None = None) -> Fetched:
+    """`fetch_inbox` for a running engine: who opted out is taken out of what is on the way."""
+    row = gateway.row
+    fetched = await fetch_inbox(
+        gateway.device,
+        _EngineDoor(run),
+        run.optouts,
+        run.now_ms(),
+        gateway.id,
+        Cursor(row.sms_ssrc, row.sms_next),
+        delete=run.settings_now(gateway).delete_fetched if delete is None else delete,
+    )
+    gateway.row = replace(
+        gateway.row, sms_ssrc=fetched.cursor.ssrc, sms_next=fetched.cursor.following
+    )
+    if fetched.opted_out:
+        for other in run.gateways.values():
+            other.duties.ring()
+    if fetched.replies or fetched.receipts:
+        run.ring()
+    return fetched
+
+
+class _EngineDoor:
+    """Writes in the run's epoch."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    async def read(self, fn: Any, *args: Any) -> Any:
+        return await self._run.store.read(fn, *args)
+
+    async def write(self, fn: Any, *args: Any) -> Any:
+        return await self._run.write(fn, *args)
