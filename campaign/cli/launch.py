@@ -57,7 +57,8 @@ def launch(
     context: Context,
     /,
     list_path: str,
-    message: str,
+    message: str | None,
+    mms: tuple[Path, ...],
     name: str | None,
     listen: tuple[str, int] | None,
     public_url: str | None,
@@ -81,7 +82,7 @@ def launch(
     """
     thresholds = [Threshold.parse(text) for text in fail_if]
     settled = settle_window(
-        context.site, campaign_options(**options), simulated=simulate is not None
+        context.site, campaign_options(mms=mms, **options), simulated=simulate is not None
     )
     if settled.off_loopback and not yes:
         _ask(context, settled.off_loopback)
@@ -90,7 +91,8 @@ def launch(
         name=name or _default_name(context, list_name),
         path=str(path),
         list_name=list_name,
-        message=read_message(message),
+        message=read_message(message, mms),
+        mms=tuple(str(path.absolute()) for path in mms),
         rejects=rejects,
         options=settled.options,
         strict=strict,

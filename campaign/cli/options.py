@@ -17,10 +17,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 _LAUNCH_OPTIONS = (
     click.option(
         "--message",
-        required=True,
         metavar="TEXT|@FILE",
         help="The text, or @FILE with it. {name} takes a column, {name|friend} has a default.",
     ),
+    click.option(
+        "--mms",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Send an MMS with this jpg, gif, txt or mp3; up to 5, 100 KiB together.",
+    ),
+    click.option("--subject", help="The subject of an MMS."),
     click.option(
         "--gateway", "gateways", multiple=True, metavar="G", help="Only this gateway; repeatable."
     ),
@@ -70,17 +77,27 @@ def launch_options(command: F) -> F:
 
 
 def campaign_options(
-    *, settings: tuple[str, ...] = (), gateways: tuple[str, ...] = (), **options: Any
+    *,
+    settings: tuple[str, ...] = (),
+    gateways: tuple[str, ...] = (),
+    mms: tuple[Path, ...] = (),
+    **options: Any,
 ) -> CampaignOptions:
-    """What `launch_options` parsed, as one checked value (without the message)."""
+    """What `launch_options` parsed, as one checked value (without message and files)."""
     options.pop("message", None)
+    if mms and options.get("subject") is None:
+        options["subject"] = ""
     chosen = CampaignOptions(gateways=gateways, settings=parse_pairs(settings), **options)
     chosen.check()
     return chosen
 
 
-def read_message(text: str) -> str:
-    """The message itself, or the content of @FILE."""
+def read_message(text: str | None, mms: tuple[Path, ...] = ()) -> str:
+    """The message itself, or the content of @FILE; an MMS with files needs none."""
+    if text is None:
+        if mms:
+            return ""
+        raise UsageError("what is the message? --message TEXT or --message @FILE")
     if not text.startswith("@"):
         return text
     path = Path(text[1:])

@@ -11,6 +11,8 @@ from campaign.gateway.answers import (
     Answered,
     CredentialsBad,
     Doubtful,
+    LegacyAnswered,
+    LegacyOutcome,
     NeverSent,
     PostOutcome,
 )
@@ -19,6 +21,7 @@ from campaign.protocol.codes import CodeClass, classify_first_post, task_meaning
 from campaign.store.claims import ClaimedTask, jump_tids
 from campaign.store.gateways import update_gateway
 from campaign.store.journal import decide, keep_evidence
+from campaign.store.legacy import settle_taken
 from campaign.store.tasks import mark_accepted, mark_doubt, mark_planned, reject
 
 CREDENTIALS_REFUSED = "credentials refused"
@@ -32,6 +35,7 @@ class Effects:
     accepted: int = 0
     full_ports: set[int] = field(default_factory=set)
     sick_ports: set[int] = field(default_factory=set)
+    working_ports: set[int] = field(default_factory=set)
     doubtful: bool = False
     never_sent: str | None = None
     strike: str | None = None
@@ -70,6 +74,31 @@ def settle_first_post(
             for task in tasks:
                 if codes.get(task.tid) != 0:
                     _not_accepted(conn, now_ms, gateway_id, task, codes.get(task.tid), effects, rng)
+    return effects
+
+
+def settle_legacy(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    gateway_id: int,
+    task: ClaimedTask,
+    outcome: LegacyOutcome,
+    rng: random.Random,
+) -> Effects:
+    """Settle one message of the old interface: taken is sent, and nothing more is ever told."""
+    if not isinstance(outcome, LegacyAnswered):
+        return settle_first_post(conn, now_ms, gateway_id, [task], outcome, rng)
+    effects = Effects()
+    keep_evidence(conn, now_ms, gateway_id, "post", str(task.tid), outcome.raw)
+    if outcome.code == 0:
+        settle_taken(conn, now_ms, task.id)
+        effects.accepted = task.size
+        effects.working_ports.add(task.port)
+    elif classify_first_post(outcome.code) is CodeClass.DUPLICATE:
+        effects.strike = f"{outcome.code} {outcome.reason}"  # it knows no ids to be used twice
+        reject(conn, task.id, now_ms, outcome.code, effects.strike, fail=False)
+    else:
+        _not_accepted(conn, now_ms, gateway_id, task, outcome.code, effects, rng)
     return effects
 
 

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 
 import trio
 
-from campaign.engine.answers import Effects, settle_first_post
+from campaign.engine.answers import Effects, settle_first_post, settle_legacy
+from campaign.engine.mms import MOST_POST_BYTES, wire_text
 from campaign.engine.runtime import Campaign, Gateway, Port, Run
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
+from campaign.gateway.line import SESSION_ENDED
 from campaign.planner.pacing import Bucket
 from campaign.planner.routing import PortFacts, Turn, plan_turn
 from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState
-from campaign.protocol.codec import encode_send_sms, encode_task, task_digest
+from campaign.protocol.codec import encode_send_sms, encode_task, task_digest, with_attachments
+from campaign.protocol.device_codec import decode_task
 from campaign.protocol.messages import Envelope, Task
 from campaign.protocol.ports import Port as WirePort
 from campaign.protocol.text import Encoding, encoding_of
+from campaign.store.attachments import list_attachments
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
 from campaign.store.gateways import update_gateway
 from campaign.store.summary import work_left
@@ -30,6 +34,7 @@ _STRIKES = 3
 _LOOK_AGAIN = 0.05
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 _PROBES = 3
+_MANY = 10_000
 
 
 async def dispatch(run: Run, gateway: Gateway) -> None:
@@ -60,12 +65,14 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     busy = await run.store.read(outstanding, gateway.id)
     for port in gateway.ports.values():
         port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
-    for campaign_id in sorted(run.targets):
+    # in turn, so that one campaign does not stand in the way of the next
+    for campaign_id in sorted(run.targets, key=lambda id_: (id_ <= gateway.last_served, id_)):
         campaign = run.campaigns[campaign_id]
         if campaign.state in _HALTED or not campaign.takes(gateway):
             continue
         claimed, wake_at = await _claim(run, gateway, campaign, busy)
         if claimed:
+            gateway.last_served = campaign_id
             await _post(run, gateway, claimed)
             return True, None
         if wake_at is not None:
@@ -95,19 +102,21 @@ async def _claim(
         wakes += [] if turn.wake_at is None else [turn.wake_at]
         return [], min(wakes, default=None)
     campaign.why.pop(gateway.name, None)
-    give_back = _take_tokens(run, gateway, campaign, turn, now)
+    give_back = _take_tokens(run, gateway, campaign, turn, settings, now)
+    files = await attachments_of(run, campaign.id)
     order = ClaimOrder(
         epoch=run.epoch,
         campaign_id=campaign.id,
         gateway_id=gateway.id,
         boot_id=gateway.boot_id,
         grants=turn.grants,
-        task_size=settings.task_size,
-        most_tasks=settings.post_tasks,
+        # the old interface takes one message a request: no intent may wait behind another's answer
+        task_size=1 if gateway.is_old else settings.task_size,
+        most_tasks=1 if gateway.is_old else min(settings.post_tasks, _tasks_a_post(files)),
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
     )
-    claimed = await run.write(claim_due, order, _build(campaign, settings))
+    claimed = await run.write(claim_due, order, _build(campaign, settings, files))
     if not claimed:
         give_back()
         # everyone who waits just failed here: let the next turn offer them other ports
@@ -133,7 +142,9 @@ def _plan(
     held = _return_path(run, gateway, settings, now)
     if held is not None and not held.probe:
         return Turn((), held.until, held.why)
-    single = any((campaign.options.rate, campaign.options.per_port, campaign.options.interval))
+    single = gateway.is_old or any(
+        (campaign.options.rate, campaign.options.per_port, campaign.options.interval)
+    )
     if campaign.options.rate and not campaign.bucket.ready(now):
         return Turn((), campaign.bucket.next_at, "pacing")
     turn = plan_turn(
@@ -152,9 +163,11 @@ def _plan(
         ],
         now,
         fair=-(-(pending + in_flight) // max(1, run.usable_ports(campaign))),
-        budget=1 if campaign.options.rate or held is not None else None,
+        budget=1 if campaign.options.rate or held is not None or gateway.is_old else None,
         single=single or held is not None,
-        slow_start=held is None and not gateway.pushed and settings.return_path != "assume",
+        slow_start=held is None
+        and not (gateway.is_old or gateway.pushed)
+        and settings.return_path != "assume",
     )
     if held is not None and turn.grants:
         gateway.probes += 1
@@ -177,7 +190,10 @@ def _return_path(run: Run, gateway: Gateway, settings: Settings, now: float) -> 
     A wrong public address must cost a handful of unknowns, not a campaign: once the first accepted
     messages should have been reported and were not, only a few single probes go out.
     """
-    if gateway.pushed or settings.return_path == "assume" or gateway.first_accept is None:
+    if gateway.is_old or gateway.pushed or settings.return_path == "assume":
+        gateway.held = False
+        return None
+    if gateway.first_accept is None:
         return None
     patience = gateway.first_accept + settings.client_timeout + settings.report_horizon
     if now < patience:
@@ -187,6 +203,7 @@ def _return_path(run: Run, gateway: Gateway, settings: Settings, now: float) -> 
         gateway.trouble = why
         run.notice(f"{why}: held; check the address, or --set return-path=assume")
     if gateway.probes >= _PROBES:
+        gateway.held = True
         return _Held(why)
     next_probe = max(patience, gateway.last_probe + settings.report_horizon)
     return _Held(why, probe=now >= next_probe, until=next_probe)
@@ -198,7 +215,12 @@ def _shown(url: str) -> str:
 
 
 def _take_tokens(
-    run: Run, gateway: Gateway, campaign: Campaign, turn: Turn, now: float
+    run: Run,
+    gateway: Gateway,
+    campaign: Campaign,
+    turn: Turn,
+    settings: Settings,
+    now: float,
 ) -> Callable[[], None]:
     """Take the rate's and the ports' tokens before the claim (two gateways share one rate);
     returns how to give them back."""
@@ -207,12 +229,13 @@ def _take_tokens(
     interval = campaign.options.parsed_interval
     if rate is not None:
         campaign.bucket = campaign.bucket.take(now, rate.gap)
-    if per_port is not None or interval is not None:
+    if per_port is not None or interval is not None or gateway.is_old:
         for grant in turn.grants:
             port = gateway.ports[grant.port]
             before.append((port, port.bucket))
             gap = interval.pick(run.env.rng.random()) if interval is not None else 0.0
             gap = max(gap, per_port.gap if per_port is not None else 0.0)
+            gap = max(gap, settings.legacy_gap if gateway.is_old else 0.0)
             port.bucket = port.bucket.take(now, gap, strict=True)
 
     def give_back() -> None:
@@ -223,9 +246,10 @@ def _take_tokens(
 
 
 def _build(
-    campaign: Campaign, settings: Settings
+    campaign: Campaign, settings: Settings, files: str
 ) -> Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]:
     interval = campaign.options.parsed_interval
+    options = campaign.options
 
     def build(tid: int, port: int, numbers: Sequence[str], text: str | None) -> tuple[bytes, str]:
         sms = campaign.text if text is None else text
@@ -235,8 +259,11 @@ def _build(
                 port=WirePort(port),
                 to=tuple(f"+{n}" for n in numbers) if settings.keep_plus else tuple(numbers),
                 sms=sms,
-                # our own decision, so that the device bills what we counted (1 UCS-2, 2 7-bit)
-                coding=2 if encoding_of(sms) is Encoding.GSM7 else 1,
+                chs=settings.chs,
+                coding=0 if options.is_mms else _coding(sms, settings),
+                smstype=int(options.is_mms),
+                smstitle=options.subject or "",
+                smsc=settings.smsc,
                 intvl=interval.wire if interval is not None else "",
                 tmo=settings.send_timeout,
                 dr=int(campaign.options.receipts),
@@ -244,14 +271,54 @@ def _build(
                 sr_prd=round(settings.task_report_period),
             )
         )
-        return body, task_digest(body)
+        return body, task_digest(_on_the_wire(body, files))
 
     return build
 
 
+def _coding(text: str, settings: Settings) -> int:
+    """Our own decision, so that the device bills what we counted: 1 UCS-2, 2 7-bit, 0 its own."""
+    if settings.coding == "device":
+        return 0
+    return 2 if encoding_of(text) is Encoding.GSM7 else 1
+
+
+async def attachments_of(run: Run, campaign_id: int) -> str:
+    """The attachments of an MMS campaign as its tasks carry them; empty for SMS."""
+    if campaign_id not in run.attachments:
+        files = await run.store.read(list_attachments, campaign_id)
+        run.attachments[campaign_id] = wire_text(files)
+    return run.attachments[campaign_id]
+
+
+def _on_the_wire(body: bytes, attachments: str) -> bytes:
+    return with_attachments(body, attachments) if attachments else body
+
+
+def _tasks_a_post(attachments: str) -> int:
+    return max(1, MOST_POST_BYTES // (len(attachments) + 1)) if attachments else _MANY
+
+
+async def request_body(
+    run: Run, gateway: Gateway, settings: Settings, tasks: Sequence[tuple[int, bytes]]
+) -> bytes:
+    """A send request around stored task objects, (campaign id, object) each: the very bytes of
+    their first post, in every later one too."""
+    wire = []
+    for campaign_id, body in tasks:
+        wire.append(_on_the_wire(body, await attachments_of(run, campaign_id)))
+    return encode_send_sms(envelope(gateway, settings), wire)
+
+
 async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask]) -> None:
     settings = run.settings(gateway, claimed[0].campaign_id)
-    body = encode_send_sms(envelope(gateway, settings), [task.body for task in claimed])
+    if gateway.is_old:
+        for task in claimed:
+            await _send_one(run, gateway, task)
+        return
+    body = await request_body(
+        run, gateway, settings, [(task.campaign_id, task.body) for task in claimed]
+    )
     run.posting += 1
     try:
         outcome = await gateway.device.post(body)
@@ -267,6 +334,20 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask]) -> N
         if campaign is not None and campaign.state in _HALTED:
             await steer_gateway(run, gateway, campaign)  # it was paused or cancelled meanwhile
     run.changed.ring()
+
+
+async def _send_one(run: Run, gateway: Gateway, task: ClaimedTask) -> None:
+    """One message by the old interface; its intent is committed."""
+    stored = decode_task(task.body)
+    run.posting += 1
+    try:
+        outcome = await gateway.device.post_legacy(stored.port, stored.to, stored.sms)
+    finally:
+        run.posting -= 1
+        run.changed.ring()
+    effects = await run.write(settle_legacy, run.now_ms(), gateway.id, task, outcome, run.env.rng)
+    await _act_on(run, gateway, effects)
+    run.ring()
 
 
 def envelope(gateway: Gateway, settings: Settings) -> Envelope:
@@ -292,8 +373,13 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
             port.window = port.window.halved()
             port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
     for port in map(gateway.ports.get, effects.sick_ports):
-        if port is not None:
+        if port is not None and gateway.is_old:
+            port.rest(now, run.settings_now(gateway).port_rest)
+        elif port is not None:
             port.usable = False  # until the device says it is registered again
+    for port in map(gateway.ports.get, effects.working_ports):
+        if port is not None:
+            port.rests_until, port.back_offs = None, 0
     if effects.strike is not None:
         gateway.strikes += 1
         for port in gateway.ports.values():
@@ -307,7 +393,8 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
         gateway.duties.ring()
     if effects.never_sent is not None:
         gateway.ready = False
-        await trio.sleep(_FIRST_BACK_OFF)  # it may well answer questions meanwhile
+        if effects.never_sent != SESSION_ENDED:
+            await trio.sleep(_FIRST_BACK_OFF)  # it may well answer questions meanwhile
 
 
 def stop(run: Run, gateway: Gateway, why: str) -> None:

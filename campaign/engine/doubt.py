@@ -13,12 +13,11 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
-from campaign.engine.dispatch import envelope
+from campaign.engine.dispatch import request_body
 from campaign.engine.runtime import Gateway, Run
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import Answered, Sweep
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
-from campaign.protocol.codec import encode_send_sms
 from campaign.protocol.messages import QueuedTask
 from campaign.store.journal import decide, keep_evidence
 from campaign.store.outcomes import close_unknown
@@ -37,6 +36,8 @@ from campaign.store.tasks import (
 _REPOST_WITHIN = 5.0
 """Seconds between the boot id's reading and the re-post: a device may restart in between."""
 
+_NEVER_TOLD = "the answer was lost, and the old interface tells nothing later"
+
 _ACCEPTS_AGAIN = frozenset({0, 13})
 """On a re-post only these are evidence: taken now, or taken before."""
 
@@ -50,6 +51,11 @@ async def resolve_doubt(run: Run, gateway: Gateway) -> None:
             await gateway.duties.wait(mark)
             continue
         now_ms = run.now_ms()
+        if gateway.is_old:
+            for task in tasks:
+                await run.write(_give_up_if_in_doubt, now_ms, task, _NEVER_TOLD)
+            run.ring()
+            continue
         due = min(_due_ms(run, gateway, task) for task in tasks)
         if due > now_ms:
             await gateway.duties.wait(mark, run.monotonic_at(due))
@@ -166,7 +172,7 @@ async def _repost(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> set[i
         return set()
     tasks = [task for task in tasks if task.id in ids]
     bodies = await run.store.read(task_objects, ids)
-    outcome = await gateway.device.post(encode_send_sms(envelope(gateway, settings), bodies))
+    outcome = await gateway.device.post(await request_body(run, gateway, settings, bodies))
     if isinstance(outcome, Answered):
         codes = {verdict.tid: verdict.code for verdict in outcome.status.verdicts}
         accepted = [task.id for task in tasks if codes.get(task.tid) in _ACCEPTS_AGAIN]

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from campaign.engine.mms import read_attachments, wire_text
 from campaign.engine.runtime import Campaign, Run
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list
@@ -19,6 +20,7 @@ from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.template import MissingValue, Template
 from campaign.protocol.text import segments
 from campaign.reports.rejects import write_rejects
+from campaign.store.attachments import keep_attachments, list_attachments
 from campaign.store.campaigns import (
     NewRecipient,
     Refusal,
@@ -50,6 +52,8 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     options: CampaignOptions
     strict: bool = False
     again: bool = False
+    mms: tuple[str, ...] = ()
+    """Files of an MMS, absolute."""
 
 
 class StrictRefusal(UsageError):
@@ -61,8 +65,19 @@ class StrictRefusal(UsageError):
 class Renderer:
     """Turns list rows into recipients: text rendered and counted, misfits refused with reason."""
 
-    def __init__(self, message: str, columns: tuple[str, ...], max_chars: int) -> None:
+    def __init__(
+        self,
+        message: str,
+        columns: tuple[str, ...],
+        max_chars: int,
+        *,
+        mms: bool = False,
+        files: bool = False,
+    ) -> None:
+        """`mms`: one message whatever its length; with `files` it needs no text."""
         self._template = Template.parse(message)
+        self._mms = mms
+        self._may_be_empty = files
         self._columns = columns
         self._max_chars = max_chars
         unknown = self._template.unknown_fields(columns)
@@ -73,11 +88,11 @@ class Renderer:
         self._parts = 0
         if self._template.is_constant:
             text = str(self._template.render({}))
-            if len(text) > max_chars:
+            if len(text) > max_chars and not mms:
                 raise UsageError(self._too_long(text))
-            if not text.strip():
+            if not text.strip() and not files:
                 raise UsageError("the message is empty")
-            self._parts = segments(text).parts
+            self._parts = 1 if mms else segments(text).parts
 
     def recipient(self, row: Row) -> NewRecipient | Refusal:
         columns = (
@@ -89,11 +104,12 @@ class Renderer:
         if isinstance(text, MissingValue):
             why = f"no value for {{{text.field}}} in this row"
             return Refusal(row.line, row.number, "missing_value", why)
-        if len(text) > self._max_chars:
+        if len(text) > self._max_chars and not self._mms:
             return Refusal(row.line, row.number, "text_too_long", self._too_long(text))
-        if not text.strip():
+        if not text.strip() and not self._may_be_empty:
             return Refusal(row.line, row.number, "empty_text", "the message is empty for this row")
-        return NewRecipient(row.line, row.number, text, columns, segments(text).parts)
+        parts = 1 if self._mms else segments(text).parts
+        return NewRecipient(row.line, row.number, text, columns, parts)
 
     def _too_long(self, text: str) -> str:
         return (
@@ -118,13 +134,16 @@ async def intake(
         for row in gateways
     )
     options = request.options
+    files = read_attachments(request.mms)
     with open_list(
         Path(request.path),
         request.list_name,
         region=options.region,
         phone_column=options.phone_column,
     ) as rows:
-        renderer = Renderer(request.message, rows.columns, max_chars)
+        renderer = Renderer(
+            request.message, rows.columns, max_chars, mms=options.is_mms, files=bool(files)
+        )
         campaign_id = await run.write(
             create_campaign,
             run.now_ms(),
@@ -135,6 +154,7 @@ async def intake(
             options=options,
         )
         try:
+            await run.write(keep_attachments, campaign_id, files)
             return await _import(run, request, campaign_id, rows, renderer, progress)
         except (Exception, trio.Cancelled):
             with trio.CancelScope(shield=True):
@@ -196,7 +216,11 @@ async def _import(
         )
     if request.strict and refused_total:
         raise StrictRefusal(f"{refused_total} rows refused (--strict), see {request.rejects}")
-    fingerprint = fingerprint_of(numbers_sum, total, request.message)
+    files = await run.store.read(list_attachments, campaign_id)
+    message = request.message
+    if request.options.is_mms:  # the same words with another picture are another message
+        message = f"{message}\0{request.options.subject}\0{wire_text(files)}"
+    fingerprint = fingerprint_of(numbers_sum, total, message)
     await _refuse_twin(run, request, campaign_id, fingerprint)
     await run.write(complete_import, run.now_ms(), campaign_id, fingerprint)
     campaign = Campaign.from_row(await run.store.read(get_campaign, request.name))

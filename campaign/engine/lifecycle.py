@@ -19,6 +19,7 @@ from campaign.store.campaigns import (
     set_campaign_state,
     set_waiting,
 )
+from campaign.store.legacy import awaiting_receipts
 from campaign.store.outcomes import settle_without_receipts
 from campaign.store.summary import campaign_object
 from campaign.store.tasks import gateways_in_use, last_closed, outstanding
@@ -67,6 +68,9 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     if any(tallies[state] for state in _OPEN):
         return await _stuck(run, campaign, tallies, ended)
     missing = tallies[R.SENT] + tallies[R.UNKNOWN]
+    silent = [gateway.id for gateway in run.gateways.values() if gateway.is_old]
+    if missing and silent:
+        missing = await run.store.read(awaiting_receipts, campaign.id, silent)
     if missing and campaign.options.receipts and campaign.state is not CampaignState.CANCELLED:
         over = await _receipt_deadline(run, campaign)
         if now < over:

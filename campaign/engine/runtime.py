@@ -71,8 +71,11 @@ class Port:
     """What is queued there is to be taken back and sent elsewhere."""
 
     def rest(self, now: float, seconds: float) -> None:
-        """Send nothing there for a while, then one message as a probe."""
-        self.evict = self.evict or self.rests_until is None
+        """Send nothing there for a while, then one message as a probe.
+
+        What is queued there stays: a port that fails says so of each message, which is then sent
+        elsewhere. Taking it back would leave tasks of several recipients without proof.
+        """
         self.rests_until = now + seconds
 
     def back_off(self, now: float, first: float, longest: float) -> None:
@@ -97,6 +100,10 @@ class Gateway:
     """A push of it has reached the receiver in this run: the return path is proved."""
     first_accept: float | None = None
     probes: int = 0
+    held: bool = False
+    """No report of it reaches us, and its probes are spent."""
+    last_served: int = 0
+    """The campaign that last sent through it: the next one is first in turn."""
     last_probe: float = 0.0
     strikes: int = 0
     look: bool = False
@@ -117,6 +124,11 @@ class Gateway:
     @property
     def name(self) -> str:
         return self.row.name
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it knows the old interface only: no task id, no report, no receipt."""
+        return self.settings.api_version == "1.0"
 
 
 @dataclass
@@ -159,6 +171,8 @@ class Campaign:
         return self.state in _HALTED or (window is not None and not window.is_open(wall))
 
     def takes(self, gateway: Gateway) -> bool:
+        if self.options.is_mms and gateway.is_old:
+            return False  # the old interface knows no MMS
         return not self.options.gateways or gateway.name in self.options.gateways
 
     def takes_port(self, number: int) -> bool:
@@ -182,6 +196,8 @@ class Run:
     targets: set[int] = field(default_factory=set)
     """Campaigns this run sends for; every other one is settled, but not sent on."""
     settings_cache: dict[tuple[int, int], Settings] = field(default_factory=dict)
+    attachments: dict[int, str] = field(default_factory=dict)
+    """Those of MMS campaigns as their tasks carry them, as far as they were read."""
     changed: Bell = field(default_factory=Bell)
     """Rung when counts or states may have changed."""
     inbox_bell: Bell = field(default_factory=Bell)
@@ -250,7 +266,7 @@ class Run:
         return sum(
             port.usable and port.rests_until is None and campaign.takes_port(port.number)
             for gateway in self.gateways_of(campaign)
-            if gateway.ready and not gateway.row.stopped
+            if gateway.ready and not gateway.row.stopped and not gateway.held
             for port in gateway.ports.values()
         )
 

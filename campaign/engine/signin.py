@@ -66,7 +66,7 @@ async def sign_in(run: Run, gateway: Gateway) -> bool:
 async def read_device(run: Run, gateway: Gateway) -> None:
     """Ports, boot id and the statistics that later proofs count from; and what it received
     meanwhile, receipts of an earlier run among it."""
-    if gateway.settings.api_version == "1.0":
+    if gateway.is_old:
         await _read_old_device(run, gateway)
         return
     status = await gateway.device.status()
@@ -94,6 +94,10 @@ async def _read_old_device(run: Run, gateway: Gateway) -> None:
         raise
     except (InDoubt, RemoteProtocolError):
         if not gateway.ports:
+            run.notice(
+                f"{gateway.name} speaks the old interface: what it takes counts as sent, and no"
+                " report or receipt will come"
+            )
             for number in range(1, gateway.settings.legacy_ports + 1):
                 gateway.ports[number] = Port(number)
         return

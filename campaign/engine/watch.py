@@ -42,7 +42,7 @@ async def watch(run: Run, gateway: Gateway) -> None:
         last = run.env.monotonic()
         gateway.look = False
         if gateway.ready:
-            if settings.api_version != "1.0":  # the old interface tells nothing to look at
+            if not gateway.is_old:  # the old interface tells nothing to look at
                 await _look(run, gateway)
             for campaign in list(run.campaigns.values()):
                 await steer_gateway(run, gateway, campaign)
@@ -157,6 +157,7 @@ async def _find_silent(run: Run, gateway: Gateway) -> None:
         port = gateway.ports.get(number)
         if port is not None:
             port.rest(run.env.monotonic(), settings.port_rest)
+            port.evict = True
         run.notice(f"{gateway.name} port {number} fell silent: what is queued there is taken back")
     gateway.duties.ring()
 

@@ -28,6 +28,8 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     receipts: bool = True
     region: str | None = None
     phone_column: str | None = None
+    subject: str | None = None
+    """Of an MMS; None for an SMS campaign."""
     settings: dict[str, str] = {}
 
     def encode(self) -> str:
@@ -42,6 +44,10 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
         self.allows_port(1)
         with_overrides(Settings(), self.settings)
+
+    @property
+    def is_mms(self) -> bool:
+        return self.subject is not None
 
     @property
     def parsed_rate(self) -> Rate | None:

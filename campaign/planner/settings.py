@@ -42,6 +42,7 @@ class Settings:
     port_rest: float = 60.0
     api_version: str = "1.1"
     legacy_ports: int = 1
+    legacy_gap: float = 6.0
     chs: str = "utf8"
     coding: str = "auto"
     smsc: str = ""
@@ -82,6 +83,7 @@ MEANINGS: Mapping[str, str] = {
     "port-rest": "how long such a port rests; then one probe message decides",
     "api-version": "1.1; 1.0 for old firmware: one GET a message, no reports, sent means accepted",
     "legacy-ports": "how many ports an api-version 1.0 device has, where it cannot tell",
+    "legacy-gap": "least time between two messages of such a port, which tells nothing",
     "chs": "how a text travels to the device: utf8 or base64",
     "coding": "auto: we choose the alphabet of a message; device: it chooses",
     "smsc": "service centre number for every message; empty: the SIM's own",
@@ -99,7 +101,7 @@ _CHOICES = {
 }
 _SMSC = re.compile(r"\+?[0-9]{3,20}|")
 
-_MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait"})
+_MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait", "legacy_gap"})
 
 
 def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings:

@@ -64,6 +64,13 @@ def encode_task(task: Task, notation: Notation = "letter") -> bytes:
         raise LocalProtocolError(f"task {task.tid} holds text that is not Unicode") from error
 
 
+def with_attachments(task: bytes, attachments: str) -> bytes:
+    """An encoded MMS task with its attachments (`write_attachments`) put in as its last key."""
+    if not task.endswith(b"}"):
+        raise LocalProtocolError(f"not an encoded task: {task[:40]!r}")
+    return b'%b,"attachments":%b}' % (task[:-1], msgspec.json.encode(attachments))
+
+
 def task_digest(task: bytes) -> str:
     """SHA-256 of an encoded task: a re-post must be byte-identical."""
     return hashlib.sha256(task).hexdigest()

@@ -55,6 +55,11 @@ def decode_send_sms(body: bytes) -> SendSms:
     return SendSms(tasks=tuple(_task(item) for item in items), **_envelope(request))
 
 
+def decode_task(body: bytes) -> Task:
+    """One stored or posted task object."""
+    return _task(load(body))
+
+
 def _envelope(request: Json) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for name in Envelope.__struct_fields__:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from campaign.engine.intake import Renderer, chosen_gateways
+from campaign.engine.mms import read_attachments
 from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
 from campaign.planner.forecast import Forecast, Pacing, Workload, deal, forecast, task_count
@@ -29,6 +30,7 @@ from campaign.service.ledger import read
 from campaign.service.remarks import Texts, list_warnings, tally, text_warnings, window_warnings
 from campaign.service.site import Site
 from campaign.service.spooling import spooled
+from campaign.store.attachments import StoredAttachment
 from campaign.store.campaigns import NewRecipient, Refusal, add_recipients, create_campaign
 from campaign.store.door import transaction
 from campaign.store.draft import DraftFigures, draft_figures, refusal_counts
@@ -51,6 +53,7 @@ class PlanRequest:
     options: CampaignOptions
     rejects: Path | None = None
     cost_per_sms: float | None = None
+    mms: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Plan:
     cost: float | None
     per_port: tuple[PlannedPort, ...]
     warnings: tuple[str, ...]
+    mms: str | None = None
+    """What an MMS carries, in words; None for SMS."""
 
     @property
     def encoding(self) -> str:
@@ -98,6 +103,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
     Raises `ListError`, `UsageError`, and `NothingToDo` when no row is valid.
     """
     gateways = _gateways(site, request.options)
+    files = read_attachments(request.mms)
     options = settle_window(site, request.options, simulated=not gateways).options
     max_chars = min(
         (options.settings_over(dict(row.settings)).max_chars for row in gateways),
@@ -115,7 +121,9 @@ def plan(site: Site, request: PlanRequest) -> Plan:
                 phone_column=options.phone_column,
             ) as rows,
         ):
-            renderer = Renderer(request.message, rows.columns, max_chars)
+            renderer = Renderer(
+                request.message, rows.columns, max_chars, mms=options.is_mms, files=bool(files)
+            )
             campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
             figures = draft_figures(conn, campaign_id)
             refused_by = refusal_counts(conn, campaign_id)
@@ -161,7 +169,15 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             *ports.warnings,
             *window_warnings(pacing.window, site.env.wall()),
         ),
+        mms=_mms_words(files) if options.is_mms else None,
     )
+
+
+def _mms_words(files: Sequence[StoredAttachment]) -> str:
+    if not files:
+        return "the text as its attachment"
+    size = sum(len(item.content) for item in files)
+    return f"{', '.join(item.name for item in files)} ({size} bytes)"
 
 
 def _gateways(site: Site, options: CampaignOptions) -> list[GatewayRow]:
@@ -287,6 +303,7 @@ def plan_json(made: Plan) -> dict[str, Any]:
         "opted_out": made.opted_out,
         "segments": made.segments,
         "encoding": made.encoding,
+        "mms": made.mms,
         "encodings": {encoding.value: count for encoding, count in made.texts.items()},
         "tasks": made.tasks,
         "finish": {

@@ -428,6 +428,7 @@ def settle_without_receipts(conn: sqlite3.Connection, now_ms: int, campaign_id: 
         """
         UPDATE recipients SET state = 'no_receipt', reason = 'no delivery receipt in time'
         WHERE campaign_id = ? AND state = 'sent'
+            AND evidence <> 'accepted' -- the old interface gives none
         """,
         (campaign_id,),
     ).rowcount

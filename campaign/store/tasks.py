@@ -113,11 +113,13 @@ def outstanding(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
     return dict(rows.fetchall())
 
 
-def task_objects(conn: sqlite3.Connection, task_ids: Sequence[int]) -> list[bytes]:
-    """The stored task objects, for a byte-identical re-post."""
+def task_objects(conn: sqlite3.Connection, task_ids: Sequence[int]) -> list[tuple[int, bytes]]:
+    """(campaign id, stored task object) of each, for a byte-identical re-post."""
     marks = ", ".join("?" * len(task_ids))
-    rows = conn.execute(f"SELECT body FROM tasks WHERE id IN ({marks}) ORDER BY id", list(task_ids))
-    return [row["body"] for row in rows]
+    rows = conn.execute(
+        f"SELECT campaign_id, body FROM tasks WHERE id IN ({marks}) ORDER BY id", list(task_ids)
+    )
+    return [(row["campaign_id"], row["body"]) for row in rows]
 
 
 def mark_accepted(conn: sqlite3.Connection, task_ids: Sequence[int], now_ms: int) -> None:

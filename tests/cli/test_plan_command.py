@@ -20,9 +20,9 @@ from campaign.service.planning import PlanRequest, plan
 from campaign.service.site import Site
 from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway
-from campaign.store.sims import store_states
 from campaign.store.opening import open_ledger
 from campaign.store.optouts import OptOut, add_optouts
+from campaign.store.sims import store_states
 
 Run = Callable[..., Result]
 

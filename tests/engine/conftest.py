@@ -31,7 +31,14 @@ from campaign.simulator.settings import SimulatorSettings
 from campaign.simulator.truth import Attempt
 from campaign.store.campaigns import find_campaign, list_campaigns
 from campaign.store.door import InlineStore, transaction
-from campaign.store.gateways import GatewayRow, add_gateway, receiver_tokens
+from campaign.store.gateways import (
+    GatewayRow,
+    Subscription,
+    add_gateway,
+    get_gateway,
+    receiver_tokens,
+    set_subscription,
+)
 from campaign.store.inbox import Arrived, InboxReader, InboxWriter
 from campaign.store.opening import open_ledger
 
@@ -163,12 +170,20 @@ class World:
         nursery.start_soon(simulator.run)
         return simulator
 
-    def register(self, name: str, **settings: str) -> int:
+    def register(
+        self, name: str, crypt: str | None = None, auth_order: str = "spec", **settings: str
+    ) -> int:
         with transaction(self.conn):
             return add_gateway(
                 self.conn, self.env.wall_ms(), name=name, url=f"http://{name}", username="root",
-                secret="root", token=self.env.nonce(8), settings=settings,
+                secret="root", token=self.env.nonce(8), settings=settings, crypt=crypt,
+                auth_order=auth_order,
             )  # fmt: skip
+
+    def subscribe(self, name: str, **subscription: Any) -> None:
+        with transaction(self.conn):
+            gateway = get_gateway(self.conn, name)
+            set_subscription(self.conn, gateway.id, Subscription(**subscription))
 
     def run(self) -> Run:
         """A fresh engine run over the ledger, as a new process would begin it."""
@@ -227,13 +242,14 @@ class World:
 
     async def launch(
         self, numbers: list[str], *, message: str = "Hello", name: str = "c", again: bool = False,
-        path: Path | None = None, control: Path | None = None, **options: Any,
+        path: Path | None = None, control: Path | None = None, mms: tuple[str, ...] = (),
+        **options: Any,
     ) -> Ended:  # fmt: skip
         """Import and run to the end."""
         path = path or self.write_list(numbers)
         request = LaunchRequest(
             name=name, path=str(path), list_name=path.name, message=message, again=again,
-            rejects=str(path) + ".rejects.csv", options=CampaignOptions(**options),
+            rejects=str(path) + ".rejects.csv", options=CampaignOptions(**options), mms=mms,
         )  # fmt: skip
 
         async def job(run: Run) -> None:
@@ -312,7 +328,10 @@ def make_world(tmp_path: Path) -> Callable[..., Any]:
 
     @asynccontextmanager
     async def build(
-        seed: int = 1, settings: dict[str, str] | None = None, **simulators: dict[str, Any]
+        seed: int = 1,
+        settings: dict[str, str] | None = None,
+        crypt: str | None = None,
+        **simulators: dict[str, Any],
     ) -> AsyncIterator[World]:
         world = World(tmp_path, seed)
         async with trio.open_nursery() as nursery:
@@ -322,7 +341,7 @@ def make_world(tmp_path: Path) -> Callable[..., Any]:
             world.board.apps["receiver"] = httpx.ASGITransport(app)
             for name, simulator in simulators.items():
                 world.add_simulator(name, nursery, **simulator)
-                world.register(name, **(settings or {}))
+                world.register(name, crypt, **(settings or {}))
             yield world
             nursery.cancel_scope.cancel()
         world.conn.close()

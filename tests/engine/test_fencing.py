@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any
 
 import httpx
-import pytest
 import trio
 
 from campaign.engine.engine import run_engine
-from campaign.engine.runtime import Port, Run
+from campaign.engine.runtime import Run
 from campaign.engine.steer import carry_out
 from campaign.errors import UsageError
 from campaign.planner.states import CampaignState
@@ -178,9 +177,15 @@ async def test_a_task_on_a_port_that_is_gone_ends_no_run(
         assert not set(world.states()) & {"assigned", "pending", "held"}
 
 
-@pytest.mark.parametrize("times", [1, 2, 5])
-def test_a_port_that_goes_on_failing_is_still_cleared(times: int) -> None:
-    port = Port(1)
-    for now in range(times):
-        port.rest(float(now), 60.0)
-    assert port.evict
+async def test_a_port_that_fails_all_it_has_queued_costs_nobody_a_known_outcome(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    good = {"ports": 2, "sms_seconds": 1.0}
+    bad = {**good, "fail_rate": 0.95, "seed": 5}
+    settings = {"port-window": "60s", "task-size": "5", "port-rest": "20s"}
+    async with make_world(settings=settings, good=good, bad=bad) as world:
+        await world.launch(numbers(120), retries=6)
+        world.check()
+        assert "unknown" not in world.states()
+        assert any("failed 3 in a row" in line for line in world.notices)
+        assert world.states()["delivered"] >= 115
