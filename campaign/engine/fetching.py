@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from campaign.engine.received import Received, fold_received, keep_optouts, who_opts_out
 from campaign.engine.runtime import Gateway, Run
+from campaign.errors import InDoubt, RemoteProtocolError
 from campaign.gateway.answers import PageReading
 from campaign.gateway.client import Device
 from campaign.protocol.messages import SmsPage
@@ -149,6 +150,20 @@ async def fetch(run: Run, gateway: Gateway, *, delete: bool | None = None) -> Fe
     if fetched.replies or fetched.receipts:
         run.ring()
     return fetched
+
+
+async def fetch_if_there(run: Run, gateway: Gateway) -> Fetched | None:
+    """`fetch`, or None from a device that has no such page: it can then not be told apart from its
+    earlier runs, so nothing is ever offered to it twice. Raises what says that it is out of reach.
+    """
+    try:
+        return await fetch(run, gateway)
+    except RemoteProtocolError:
+        return None
+    except InDoubt as error:
+        if not error.message.startswith("HTTP 404"):
+            raise
+        return None
 
 
 class _EngineDoor:

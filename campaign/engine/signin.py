@@ -8,7 +8,7 @@ from dataclasses import replace
 import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
-from campaign.engine.fetching import fetch
+from campaign.engine.fetching import fetch_if_there
 from campaign.engine.runtime import Gateway, Port, Run
 from campaign.engine.sampling import sample_if_due
 from campaign.engine.subscribing import subscribe_if_due
@@ -70,10 +70,11 @@ async def read_device(run: Run, gateway: Gateway) -> None:
         await _read_old_device(run, gateway)
         return
     status = await gateway.device.status()
-    fetched = await fetch(run, gateway)
+    fetched = await fetch_if_there(run, gateway)
     stats = await _stats(gateway)
-    boot = fetched.boot or None
-    states = await run.write(_keep, run.now_ms(), gateway.id, status, fetched.last, stats)
+    boot = fetched.boot or None if fetched is not None else None
+    last = None if fetched is None else fetched.last
+    states = await run.write(_keep, run.now_ms(), gateway.id, status, last, stats)
     if not gateway.ports:
         run.learn_ports(gateway, states)
     gateway.boot_id = boot
@@ -128,14 +129,17 @@ def _keep(
     now_ms: int,
     gateway_id: int,
     status: DevStatus,
-    boot: PageReading,
+    boot: PageReading | None,
     stats: StatsReading | None,
 ) -> list[PortState]:
-    states = keep_look(conn, now_ms, gateway_id, status, boot.page.ssrc or None)
-    keep_evidence(conn, now_ms, gateway_id, "boot", "", boot.raw)
+    ssrc = boot.page.ssrc if boot is not None else ""
+    states = keep_look(conn, now_ms, gateway_id, status, ssrc or None)
+    if boot is not None:
+        keep_evidence(conn, now_ms, gateway_id, "boot", "", boot.raw)
     if stats is not None:
         keep_evidence(conn, now_ms, gateway_id, "stat", "baseline", stats.raw)
-        keep_baseline(conn, gateway_id, boot.page.ssrc, stats.stats.stats)
+        if ssrc:
+            keep_baseline(conn, gateway_id, ssrc, stats.stats.stats)
     return states
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from campaign.engine.fetching import fetch
+from campaign.engine.fetching import fetch_if_there
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.sampling import sample_if_due
 from campaign.engine.steer import steer_gateway
@@ -52,9 +52,10 @@ async def watch(run: Run, gateway: Gateway) -> None:
 async def _look(run: Run, gateway: Gateway) -> None:
     try:
         status = await gateway.device.status()
-        new_boot = await fetch_if_told(run, gateway)
+        fetched = await fetch_if_there(run, gateway)
     except (GatewayError, RemoteProtocolError):
         return  # the dispatcher notices when it matters; a quiet device is no news
+    new_boot = fetched.boot or None if fetched is not None else None
     states = await run.write(keep_look, run.now_ms(), gateway.id, status, new_boot)
     before = {port.number: port.usable for port in gateway.ports.values()}
     run.learn_ports(gateway, states)
@@ -72,11 +73,6 @@ async def _look(run: Run, gateway: Gateway) -> None:
     await subscribe_if_due(run, gateway)
     await sample_if_due(run, gateway)
     run.ring([gateway])
-
-
-async def fetch_if_told(run: Run, gateway: Gateway) -> str | None:
-    """Fetch what the device received; its run's id comes with it, None where it tells none."""
-    return (await fetch(run, gateway)).boot or None
 
 
 def keep_look(
