@@ -9,53 +9,40 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, Final
 
 import click
 
 from campaign import __version__
 from campaign.cli.context import Context
+from campaign.cli.lazy import LazyGroup
 from campaign.errors import CampaignError
 from campaign.service.site import Site
 
 _INTERRUPTED = 130
 
 COMMANDS: Final[Mapping[str, str]] = {
-    "demo": "demo.demo",
-    "launch": "launch.launch",
-    "plan": "plan.plan",
-    "resume": "launch.resume",
-    "status": "watching.status",
-    "pause": "watching.pause",
-    "continue": "watching.continue_",
-    "cancel": "watching.cancel",
-    "report": "report.report",
-    "gateway": "gateway.gateway",
-    "simulate": "processes.simulate",
-    "listen": "processes.listen",
-    "optout": "optout.optout",
-    "explain": "explain.explain",
-    "doctor": "doctor.doctor",
+    "demo": "campaign.cli.demo.demo",
+    "launch": "campaign.cli.launch.launch",
+    "plan": "campaign.cli.plan.plan",
+    "resume": "campaign.cli.launch.resume",
+    "status": "campaign.cli.watching.status",
+    "pause": "campaign.cli.watching.pause",
+    "continue": "campaign.cli.watching.continue_",
+    "cancel": "campaign.cli.watching.cancel",
+    "report": "campaign.cli.report.report",
+    "gateway": "campaign.cli.gateway.gateway",
+    "inbox": "campaign.cli.inbox.inbox",
+    "simulate": "campaign.cli.processes.simulate",
+    "listen": "campaign.cli.processes.listen",
+    "optout": "campaign.cli.optout.optout",
+    "explain": "campaign.cli.explain.explain",
+    "doctor": "campaign.cli.doctor.doctor",
 }
-"""Where each command is, below this package."""
 
 
-class _Group(click.Group):
-    """Turns our errors into one line and an exit code, at the only edge that may do so.
-
-    A command is imported when it is asked for: `status` must not wait for what `launch` needs.
-    """
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[name].partition(".")
-        command: click.Command = getattr(import_module(f"{__name__}.{module}"), attribute)
-        return command
+class _Group(LazyGroup):
+    """Turns our errors into one line and an exit code, at the only edge that may do so."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -69,6 +56,7 @@ class _Group(click.Group):
 
 @click.group(
     cls=_Group,
+    commands_at=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CAMPAIGN"},
     epilog="Begin with: campaign demo",
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 import click
 from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -14,19 +16,45 @@ from campaign.reports.cells import terminal_text
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under headings. What a device or a list wrote cannot drive the terminal."""
-    cells = [["" if cell is None else terminal_text(str(cell)) for cell in row] for row in rows]
+    """Print rows under headings."""
+    cells = _cells(rows)
     console = Console()
     if console.is_terminal:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in headings:
-            table.add_column(heading, overflow="fold")
-        for row in cells:
-            table.add_row(*map(Text, row))
-        console.print(table)
+        console.print(_table(headings, cells))
         return
     for line in aligned([list(headings), *cells]):
         click.echo(line)
+
+
+def watch_rows(headings: Sequence[str], frames: Iterable[Sequence[Sequence[object]]]) -> NoReturn:
+    """Show frame after frame until interrupted: in place on a terminal, else what is new."""
+    console = Console()
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            for rows in frames:
+                live.update(_table(headings, _cells(rows)), refresh=True)
+    shown: set[str] = set()
+    for rows in frames:
+        lines = aligned([list(headings), *_cells(rows)])
+        for line in lines:
+            if line not in shown:
+                click.echo(line)
+        shown = set(lines)
+    raise AssertionError("a watch ends by an interrupt only")
+
+
+def _cells(rows: Sequence[Sequence[object]]) -> list[list[str]]:
+    """Rows as text. What a device or a list wrote cannot drive the terminal."""
+    return [["" if cell is None else terminal_text(str(cell)) for cell in row] for row in rows]
+
+
+def _table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from campaign.errors import UsageError
+import msgspec
+
+from campaign.errors import LocalProtocolError, UsageError
 from campaign.planner.settings import MEANINGS, Settings, describe, parse_pairs, with_overrides
 from campaign.protocol.codes import USABLE_PORT_CODES, port_meaning
+from campaign.protocol.session import AUTH_ORDERS, parse_crypt
 from campaign.service.addresses import device_url
 from campaign.service.ledger import change, read
 from campaign.service.secrets import STORED, forget_password, store_password
@@ -29,7 +32,13 @@ from campaign.store.gateways import (
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_COLUMNS = {"url": "url", "username": "username", "ca-file": "ca_file"}
+_COLUMNS = {
+    "url": "url",
+    "username": "username",
+    "ca-file": "ca_file",
+    "crypt": "crypt",
+    "auth-order": "auth_order",
+}
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,8 @@ async def add(
     *,
     settings: Sequence[str] = (),
     ca_file: Path | None = None,
+    crypt: str | None = None,
+    auth_order: str = "spec",
 ) -> None:
     """Register a device. `settings` are `KEY=VALUE`. Raises `UsageError` for whatever cannot be."""
     if not _NAME.fullmatch(name):
@@ -160,6 +171,8 @@ async def add(
         "token": site.env.nonce(16),
         "settings": parse_pairs(list(settings)),
         "ca_file": _readable(ca_file),
+        "crypt": crypt,
+        "auth_order": auth_order,
     }
     with_overrides(Settings(), parse_pairs(list(settings)))
     if site.paths.db.exists() and read(site, find_gateway, name) is not None:
@@ -181,7 +194,7 @@ async def alter(
     site: Site, name: str, pairs: Sequence[str], secret: Secret | None = None
 ) -> dict[str, str]:
     """Change settings (`KEY=VALUE`; `KEY=` returns to the default), `url=`, `username=`,
-    `ca-file=`, and the password; returns the settings that are set now.
+    `ca-file=`, `crypt=`, `auth-order=`, and the password; returns the settings that are set now.
 
     A new address, user or password also lifts an alarm.
     """
@@ -226,6 +239,10 @@ def as_json(shown: GatewayView) -> dict[str, Any]:
         "password": shown.password,
         "token": shown.token,
         "ca_file": row.ca_file,
+        "crypt": row.crypt,
+        "auth_order": row.auth_order,
+        "subscription": msgspec.to_builtins(row.subscription),
+        "device": msgspec.to_builtins(row.device),
         "simulated": row.simulated is not None,
         "stopped": row.stopped,
         "boot_id": row.boot_id,
@@ -289,9 +306,21 @@ def _sorted_pairs(pairs: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]
 def _column(name: str, value: str) -> str | None:
     if name == "ca-file":
         return _readable(Path(value)) if value else None
+    if name == "crypt":
+        return _cipher(value)
+    if name == "auth-order" and value not in AUTH_ORDERS:
+        raise UsageError(f"auth-order={value}: write {' or '.join(AUTH_ORDERS)}")
     if not value:
         raise UsageError(f"{name}= is empty")
     return device_url(value) if name == "url" else value
+
+
+def _cipher(value: str) -> str | None:
+    """Empty: no secure session."""
+    try:
+        return str(parse_crypt(value)) if value else None
+    except LocalProtocolError as error:
+        raise UsageError(f"crypt={value}: {error}") from error
 
 
 def _merged(before: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:

@@ -8,26 +8,24 @@ and, after the test, by none.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import trio
 
-from campaign.errors import CredentialsRefused, GatewayError, InDoubt, NotSent, RemoteProtocolError
+from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.client import Device
+from campaign.gateway.credentials import Negotiated
 from campaign.protocol.codes import USABLE_PORT_CODES, port_meaning
 from campaign.protocol.messages import DevStatus, PortState
 from campaign.service.addresses import check_addresses
-from campaign.service.devices import device_of
 from campaign.service.gateways import registered
 from campaign.service.ledger import change
 from campaign.service.locks import FileLock
 from campaign.service.processes import ensure_receiver
+from campaign.service.reaching import reach
 from campaign.service.site import Site
-from campaign.store.gateways import GatewayRow
 from campaign.store.inbox import InboxReader
 
 PUSH_SECONDS = 15.0
@@ -44,6 +42,8 @@ class DeviceCheck:
     status: DevStatus
     boot_id: str
     lifted: str | None
+    negotiated: Negotiated | None = None
+    """The secure session, None where user and password stand in each URL."""
 
     @property
     def usable(self) -> int:
@@ -87,6 +87,13 @@ def check_json(device: DeviceCheck, push: PushCheck | None) -> dict[str, Any]:
         "boot_id": device.boot_id,
         "usable_ports": device.usable,
         "alarm_lifted": device.lifted,
+        "session": None
+        if device.negotiated is None
+        else {
+            "crypt": str(device.negotiated.crypt),
+            "auth_order": device.negotiated.auth_order,
+            "expires": device.negotiated.expires,
+        },
         "ports": [
             {
                 "port": str(port.port),
@@ -114,13 +121,17 @@ def check_json(device: DeviceCheck, push: PushCheck | None) -> dict[str, Any]:
 async def check_device(site: Site, name: str) -> DeviceCheck:
     """Ask the device for its status and its run. Raises `GatewayError` with what to do about it."""
     row = registered(site, name)
-    async with _device(site, row) as device, _advising(row):
+    async with reach(site, row) as device:
         status = await device.status()
         boot = await device.boot_id()
+        negotiated = device.negotiated
+    if negotiated is not None and negotiated.auth_order != row.auth_order:
+        learned = {"name": name, "auth_order": negotiated.auth_order}
+        await change(site, "gateway-learned", learned)
     lifted = None
     if row.stopped is not None:
         lifted = (await change(site, "gateway-lift", {"name": name}))["lifted"]
-    return DeviceCheck(name, row.url, status, boot.page.ssrc, lifted)
+    return DeviceCheck(name, row.url, status, boot.page.ssrc, lifted, negotiated)
 
 
 async def check_push(
@@ -144,7 +155,7 @@ async def check_push(
         receiver = await ensure_receiver(site.paths, listen, public_url)
         with closing(InboxReader.open(site.paths.inbox)) as inbox:
             began, seen = site.env.monotonic(), inbox.last_id()
-            async with _device(site, row) as device, _advising(row):
+            async with reach(site, row) as device:
                 await device.console.subscribe(
                     f"{receiver.base_url}/p/{row.token}", _PERIOD, all_sims=False
                 )
@@ -178,47 +189,3 @@ async def _arrival(inbox: InboxReader, gateway_id: int, seen: int, seconds: floa
                 continue
             await trio.sleep(_LOOK_SECONDS)
     return False
-
-
-@asynccontextmanager
-async def _device(site: Site, row: GatewayRow) -> AsyncIterator[Device]:
-    device = device_of(site, row)
-    try:
-        yield device
-    finally:
-        with trio.CancelScope(shield=True):
-            await device.aclose()
-
-
-@asynccontextmanager
-async def _advising(row: GatewayRow) -> AsyncIterator[None]:
-    """Every way not to reach a device as a `GatewayError` (exit code 5) that says what to do."""
-    try:
-        yield
-    except CredentialsRefused as error:
-        raise CredentialsRefused(
-            row.name,
-            f"it refuses the user {row.username!r} or the password ({error.message}): campaign"
-            f" gateway set {row.name} username=… --password-stdin",
-        ) from error
-    except NotSent as error:
-        secure = ", and is its certificate valid (--ca-file)" * (
-            urlsplit(row.url).scheme == "https"
-        )
-        raise NotSent(
-            row.name,
-            f"cannot be reached at {row.url} ({error.message}): is it on, is the address right"
-            f"{secure}? campaign gateway set {row.name} url=…",
-        ) from error
-    except InDoubt as error:
-        raise InDoubt(
-            row.name,
-            f"does not answer as a gateway at {row.url} ({error.message}): is the address right,"
-            " is its HTTP interface switched on?",
-        ) from error
-    except RemoteProtocolError as error:
-        raise GatewayError(
-            row.name,
-            f"what answers at {row.url} does not speak this protocol ({error}): is the address"
-            " right, is its HTTP interface switched on?",
-        ) from error

@@ -127,6 +127,12 @@ async def resume(
         lock.release()
 
 
+async def run_job(site: Site, screen: Screen, job: Callable[[Run], Awaitable[None]]) -> None:
+    """A short engine run for one job, with no campaign to send for: it recovers the ledger, looks
+    after what is in flight while the job lasts, and ends. The caller holds the lock."""
+    await _run(site, screen, job, list, None, None, None)
+
+
 def _resumable(conn: sqlite3.Connection, name: str | None) -> list[CampaignRow]:
     rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
     return [

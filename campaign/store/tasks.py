@@ -113,6 +113,22 @@ def outstanding(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
     return dict(rows.fetchall())
 
 
+def owners(conn: sqlite3.Connection, gateway_id: int, tids: Sequence[int]) -> dict[int, str]:
+    """The campaign of each tid that is an unfinished task of ours on this gateway."""
+    found: dict[int, str] = {}
+    for tid in tids:
+        row = conn.execute(
+            """
+            SELECT c.name FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
+            WHERE t.gateway_id = ? AND t.tid = ? AND t.state <> 'closed'
+            """,
+            (gateway_id, tid),
+        ).fetchone()
+        if row is not None:
+            found[tid] = row["name"]
+    return found
+
+
 def task_objects(conn: sqlite3.Connection, task_ids: Sequence[int]) -> list[tuple[int, bytes]]:
     """(campaign id, stored task object) of each, for a byte-identical re-post."""
     marks = ", ".join("?" * len(task_ids))

@@ -1,43 +1,23 @@
-"""gateway: the registry of devices."""
+"""gateway add, list, show, set and remove: the registry of devices."""
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import click
 import trio
 
-from campaign.cli.context import Context, host_port, json_option, pass_context
+from campaign.cli.context import Context, json_option, pass_context
+from campaign.cli.gateway.headings import PORT_HEADINGS
 from campaign.cli.listing import print_facts, print_rows
 from campaign.cli.passwords import chosen_secret, password_options
-from campaign.errors import CampaignError
+from campaign.protocol.session import AUTH_ORDERS, Crypt
 from campaign.service import gateways
-from campaign.service.probing import (
-    DeviceCheck,
-    PushCheck,
-    check_device,
-    check_json,
-    check_push,
-    state_words,
-)
-
-_PORT_HEADINGS = ("port", "state", "signal", "operator", "number", "ICCID", "balance")
+from campaign.store.gateways import GatewayRow, Subscription
 
 
-@click.group(short_help="Register, look at and test gateways.")
-def gateway() -> None:
-    """The gateways of this ledger: add, list, show, set, remove, test.
-
-    \b
-    Example:
-      campaign gateway add office http://192.0.2.10 --username root --password-env OFFICE_PASSWORD
-      campaign gateway test office
-    """
-
-
-@gateway.command()
+@click.command()
 @click.argument("name")
 @click.argument("url")
 @click.option("--username", required=True, help="The user the device knows.")
@@ -54,6 +34,23 @@ def gateway() -> None:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Certificates to trust for this device instead of the system's.",
+)
+@click.option(
+    "--crypt",
+    type=click.Choice([str(cipher) for cipher in Crypt]),
+    help="Sign in by a secure session with this cipher instead of a password in each URL.",
+)
+@click.option(
+    "--auth-order",
+    type=click.Choice(AUTH_ORDERS),
+    default="spec",
+    show_default=True,
+    help="How its requests are hashed; the other way is tried and remembered.",
+)
+@click.option(
+    "--api-version",
+    type=click.Choice(["1.1", "1.0"]),
+    help="1.0: old firmware, one GET a message, no reports.",
 )
 @click.option(
     "--set",
@@ -76,6 +73,9 @@ def add(
     keep_plus: bool,
     max_chars: str | None,
     ca_file: Path | None,
+    crypt: str | None,
+    auth_order: str,
+    api_version: str | None,
     settings: tuple[str, ...],
 ) -> None:
     """Register the device at URL under NAME.
@@ -83,13 +83,23 @@ def add(
     URL is http://HOST or http://HOST:PORT. The ledger keeps where the password is, never the
     password itself. Nothing is asked of the device yet: gateway test does that.
 
+    A secure session (--crypt) keeps the password out of URLs and hides what is sent from a casual
+    look. It is obfuscation, not security: MD5, ECB, nothing that detects a change, and answers
+    and reports travel in the clear. Only a private network or TLS protects them.
+
     \b
-    Example:
+    Examples:
       campaign gateway add office http://192.0.2.10 --username root --password-env OFFICE_PASSWORD
+      campaign gateway add roof https://192.0.2.11 --username root --password-stdin --crypt aes-ecb
     """
     secret = chosen_secret(password_env, password_file, password_stdin, needed=True)
     assert secret is not None  # noqa: S101 - one is needed
-    named = {"tid-memory": tid_memory, "max-chars": max_chars, "keep-plus": keep_plus and "yes"}
+    named = {
+        "tid-memory": tid_memory,
+        "max-chars": max_chars,
+        "keep-plus": keep_plus and "yes",
+        "api-version": api_version,
+    }
     pairs = [f"{key}={value}" for key, value in named.items() if value]
     trio.run(
         functools.partial(
@@ -101,6 +111,8 @@ def add(
             secret,
             settings=[*pairs, *settings],
             ca_file=ca_file,
+            crypt=crypt,
+            auth_order=auth_order,
         )
     )
     _warn_of_variable(context, secret)
@@ -111,7 +123,7 @@ def add(
     context.say(f"Next: {context.command('gateway', 'test', name)}")
 
 
-@gateway.command("list")
+@click.command("list")
 @json_option
 @pass_context
 def list_(context: Context) -> None:
@@ -141,7 +153,7 @@ def list_(context: Context) -> None:
     print_rows(("name", "URL", "user", "usable ports", "state"), rows)
 
 
-@gateway.command()
+@click.command()
 @click.argument("name")
 @json_option
 @pass_context
@@ -163,7 +175,10 @@ def show(context: Context, name: str) -> None:
             ("user", view.row.username),
             ("password", view.password),
             ("push token", view.token),
+            ("secure session", _session(view.row)),
             ("CA file", view.row.ca_file),
+            ("version", view.row.device.ver),
+            ("subscribed", _subscription(view.row)),
             ("state", view.condition),
         )
     )
@@ -177,7 +192,7 @@ def show(context: Context, name: str) -> None:
         click.echo("its ports are not known yet: they are read when a campaign first uses it")
         return
     print_rows(
-        _PORT_HEADINGS,
+        PORT_HEADINGS,
         [
             (p.port, gateways.port_words(p), p.signal, p.operator, p.number, p.iccid, p.balance)
             for p in view.ports
@@ -185,7 +200,7 @@ def show(context: Context, name: str) -> None:
     )
 
 
-@gateway.command("set")
+@click.command("set")
 @click.argument("name")
 @click.argument("pairs", nargs=-1, metavar="KEY=VALUE...")
 @password_options
@@ -201,8 +216,8 @@ def set_(
 ) -> None:
     """Change settings of a gateway, also while it sends.
 
-    KEY is a setting that gateway show lists, or url, username, ca-file; KEY= returns to the
-    default. A new address, user or password lifts an alarm.
+    KEY is a setting that gateway show lists, or url, username, ca-file, crypt, auth-order; KEY=
+    returns to the default. A new address, user or password lifts an alarm.
 
     \b
     Example:
@@ -218,7 +233,7 @@ def set_(
         click.echo(f"gateway {name} is changed")
 
 
-@gateway.command()
+@click.command()
 @click.argument("name")
 @json_option
 @pass_context
@@ -238,78 +253,20 @@ def remove(context: Context, name: str) -> None:
         click.echo(f"gateway {name} is removed")
 
 
-@gateway.command()
-@click.argument("name")
-@click.option(
-    "--push",
-    is_flag=True,
-    help="Also have the device push to our receiver. Replaces, then ends, the status pushes it"
-    " sends to any other address.",
-)
-@click.option("--listen", metavar="HOST:PORT", callback=host_port, help="Where pushes arrive.")
-@click.option("--public-url", metavar="URL", help="The address the device is told to push to.")
-@json_option
-@pass_context
-def test(
-    context: Context,
-    name: str,
-    push: bool,
-    listen: tuple[str, int] | None,
-    public_url: str | None,
-) -> None:
-    """Ask the device directly: is it there, does it know us, which ports can send.
-
-    Exit code 5 if it cannot be reached or refuses us. Success lifts an alarm; nothing else is
-    stored and nothing is sent.
-
-    \b
-    Example:
-      campaign gateway test office --push
-    """
-    device = trio.run(functools.partial(check_device, context.site, name))
-    if not context.json:
-        _print_device(device)
-    pushed: PushCheck | None = None
-    if push:
-        context.say("waiting for its push …")
-        pushed = trio.run(
-            functools.partial(check_push, context.site, name, listen=listen, public_url=public_url)
-        )
-    if context.json:
-        context.print_json(check_json(device, pushed))
-    if pushed is None:
-        return
-    if pushed.left:
-        context.say(f"{name} did not answer when its status pushes were to be ended")
-    if not pushed.arrived:
-        raise CampaignError(
-            f"no push of {name} has reached {pushed.address} within {pushed.seconds:.0f} s: does"
-            " the device reach this address (firewall, --public-url)?"
-        )
-    if not context.json:
-        click.echo(f"its push reached {pushed.address} after {pushed.seconds:.1f} s")
+def _session(row: GatewayRow) -> str | None:
+    return None if row.crypt is None else f"{row.crypt}, hashed as {row.auth_order}"
 
 
-def _print_device(device: DeviceCheck) -> None:
-    status = device.status
-    print_facts(
-        (
-            ("gateway", f"{device.name} at {device.url} answers"),
-            ("version", status.ver),
-            ("MAC", status.mac),
-            ("IP", status.ip),
-            ("boot id", device.boot_id),
-            ("ports", f"{device.usable} of {len(status.ports)} can send"),
-            ("alarm lifted", device.lifted),
-        )
-    )
-    if status.ports:
-        click.echo()
-        rows: list[tuple[Any, ...]] = [
-            (p.port, state_words(p), p.signal, p.operator, p.number, p.iccid, p.balance)
-            for p in status.ports
-        ]
-        print_rows(_PORT_HEADINGS, rows)
+def _subscription(row: GatewayRow) -> str | None:
+    if row.subscription is None:
+        return None
+    wanted = [word for word, on in _wishes(row.subscription) if on]
+    return " and ".join(wanted)
+
+
+def _wishes(subscription: Subscription) -> list[tuple[str, bool]]:
+    status = f"status every {subscription.period} s"
+    return [(status, subscription.status), ("received SMS", subscription.sms)]
 
 
 def _warn_of_variable(context: Context, secret: gateways.Secret) -> None:

@@ -1,0 +1,3 @@
+"""Columns that several tables of ports share."""
+
+PORT_HEADINGS = ("port", "state", "signal", "operator", "number", "ICCID", "balance")
