@@ -6,6 +6,7 @@ meet an idle connection that the device just closed (a post) goes over a fresh o
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -65,7 +66,7 @@ class Line:
         self.sign_in = sign_in
         self._base = url.rstrip("/")
         self._refused_posts = 0
-        verify = httpx.create_ssl_context(verify=ca_file) if ca_file else True
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
 
         def client(kept: int) -> httpx.AsyncClient:
             # httpx's own timeouts tell a connection never made from one that went silent; the
@@ -225,6 +226,9 @@ def _words(error: Exception) -> str:
         "WriteError": "the connection broke while writing",
     }
     name = type(error).__name__
-    if "CERTIFICATE" in str(error):
-        return "its certificate is not trusted: name its authority with --ca-file"
+    cause: BaseException | None = error
+    while cause is not None:  # the reason lies some layers down
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its certificate is not trusted: name its authority with --ca-file"
+        cause = cause.__cause__ or cause.__context__
     return names.get(name, name)
