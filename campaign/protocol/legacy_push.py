@@ -21,6 +21,9 @@ _TEXT: Final = ("content", "sms", "text", "message", "msg", "body")
 _TIME: Final = ("scts", "timestamp", "time", "date", "recvtime", "recv_time")
 _PORT: Final = ("port", "portnum", "port_num", "line", "goip_line")
 
+_UNIX_DIGITS: Final = 10
+"""More digits are a date without separators."""
+
 _RECEIVER: Final = re.compile(r'"(?P<port>[^"]{1,40})"\s*(?P<number>.*)')
 _STAMP: Final = re.compile(
     r"(\d{2,4})[-/.]?(\d{2})[-/.]?(\d{2})[ T,]?(\d{2}):?(\d{2}):?(\d{2})(?:\s*([+-])(\d{2}))?"
@@ -98,7 +101,7 @@ def _first(fields: dict[str, str], names: tuple[str, ...]) -> str | None:
 def _stamp(text: str) -> int | None:
     """Unix seconds of `1466506477`, `2026-03-02 10:00:00` or `26/03/02,10:00:00+32` (quarters)."""
     number = as_int(text)
-    if number is not None:
+    if number is not None and len(text.strip()) <= _UNIX_DIGITS:
         return number
     match = _STAMP.match(text.strip())
     if match is None:
