@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "continue": "campaign.cli.watching.continue_",
     "cancel": "campaign.cli.watching.cancel",
     "report": "campaign.cli.report.report",
+    "verify": "campaign.cli.verify.verify",
     "gateway": "campaign.cli.gateway.gateway",
     "inbox": "campaign.cli.inbox.inbox",
     "simulate": "campaign.cli.processes.simulate",

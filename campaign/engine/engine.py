@@ -14,6 +14,7 @@ from campaign.engine.fencing import fence
 from campaign.engine.lifecycle import Ended, follow
 from campaign.engine.recover import doubt_unanswered, recover
 from campaign.engine.runtime import Gateway, Run
+from campaign.engine.sampling import sample_at_the_end
 from campaign.engine.settle import settle
 from campaign.engine.watch import watch
 from campaign.errors import CampaignError, UsageError, first_of
@@ -48,6 +49,7 @@ async def run_engine(run: Run, job: Job, *, control: Path | None = None) -> Ende
                 await job(run)
                 await crew.reload()
                 await follow(run, ended)
+                await sample_at_the_end(run)
             except CampaignError as error:
                 failure = error
             nursery.cancel_scope.cancel()

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import trio
+
 from campaign.engine.runtime import Gateway, Run
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.store.samples import keep_samples
 
 ALL_TIME = 3
 """The statistics' type that only ever grows (spec §9)."""
+
+
+_LAST_SECONDS = 5.0
+
+
+async def sample_at_the_end(run: Run) -> None:
+    """Once more when a run has done its work, so that its campaigns can be held against it. A
+    device that does not answer in a few seconds is left be."""
+    with trio.move_on_after(_LAST_SECONDS):
+        async with trio.open_nursery() as nursery:
+            for gateway in run.gateways.values():
+                if gateway.ready and not gateway.is_old and gateway.sampled is not None:
+                    gateway.sampled = None
+                    nursery.start_soon(sample_if_due, run, gateway)
 
 
 async def sample_if_due(run: Run, gateway: Gateway) -> None:
