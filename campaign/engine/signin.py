@@ -10,7 +10,7 @@ import trio
 from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.fetching import fetch_if_there
 from campaign.engine.runtime import Gateway, Port, Run
-from campaign.engine.sampling import sample_if_due
+from campaign.engine.sampling import ALL_TIME
 from campaign.engine.subscribing import subscribe_if_due
 from campaign.engine.watch import after_restart, keep_look
 from campaign.errors import CredentialsRefused, GatewayError, InDoubt, NotSent, RemoteProtocolError
@@ -20,6 +20,7 @@ from campaign.protocol.messages import DevStatus, PortState
 from campaign.store.claims import release
 from campaign.store.gateways import update_gateway
 from campaign.store.journal import decide, keep_evidence
+from campaign.store.samples import keep_samples
 from campaign.store.statistics import keep_baseline
 from campaign.store.tasks import live_tasks
 
@@ -82,7 +83,8 @@ async def read_device(run: Run, gateway: Gateway) -> None:
     if boot is not None:
         await after_restart(run, gateway, boot)
     await subscribe_if_due(run, gateway)
-    await sample_if_due(run, gateway)
+    if stats is not None:
+        gateway.sampled = run.env.monotonic()
 
 
 async def _read_old_device(run: Run, gateway: Gateway) -> None:
@@ -138,6 +140,7 @@ def _keep(
         keep_evidence(conn, now_ms, gateway_id, "boot", "", boot.raw)
     if stats is not None:
         keep_evidence(conn, now_ms, gateway_id, "stat", "baseline", stats.raw)
+        keep_samples(conn, now_ms, gateway_id, ssrc, ALL_TIME, stats.stats.stats, "sms")
         if ssrc:
             keep_baseline(conn, gateway_id, ssrc, stats.stats.stats)
     return states
