@@ -78,11 +78,11 @@ async def fetch_inbox(
     """
     at = cursor.following or _FIRST
     reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
-    if reading.page.ssrc != cursor.ssrc or 0 < reading.page.next_sms < at:
+    if (reading.page.ssrc or None) != cursor.ssrc or 0 < reading.page.next_sms < at:
         if at != _FIRST:
             at = _FIRST
             reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
-        cursor = Cursor(reading.page.ssrc, at)
+        cursor = Cursor(reading.page.ssrc or None, at)
     done = Fetched(reading.page.ssrc, cursor, reading)
     for _ in range(_MOST_PAGES):
         page = reading.page

@@ -159,6 +159,31 @@ async def test_a_device_that_counts_its_inbox_wrongly_neither_loops_nor_loses(
         assert world.board.requests["/goip_get_sms.html"] < 200
 
 
+async def test_a_device_that_tells_no_run_is_read_on_from_where_it_was_read(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}, settings=QUICK) as world:
+        for n in range(120):
+            world.simulators["sim1"].receive(1, "447700900111", f"text {n}")
+        from_first = 0
+
+        async def without_run(request: httpx.Request, forward: Any) -> httpx.Response:
+            nonlocal from_first
+            answer = await forward(request)
+            assert isinstance(answer, httpx.Response)
+            if request.url.path != "/goip_get_sms.html":
+                return answer
+            from_first += request.url.params["sms_id"] == "1"
+            await answer.aread()
+            return httpx.Response(200, json={**answer.json(), "ssrc": ""})
+
+        world.put_between("sim1", without_run)
+        await world.launch(numbers(30), rate="1/s")
+        assert len(texts(world)) == 120
+        assert from_first == 1
+        assert world.states() == {"delivered": 30}
+
+
 @pytest.mark.parametrize(
     ("answer", "sends"),
     [
