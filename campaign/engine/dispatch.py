@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
-from campaign.engine.mms import MOST_POST_BYTES, wire_text
+from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Port, Run
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
+from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
 from campaign.gateway.line import SESSION_ENDED
 from campaign.planner.pacing import Bucket
 from campaign.planner.routing import PortFacts, Turn, plan_turn
 from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState
-from campaign.protocol.codec import encode_send_sms, encode_task, task_digest, with_attachments
 from campaign.protocol.device_codec import decode_task
-from campaign.protocol.messages import Envelope, Task
-from campaign.protocol.ports import Port as WirePort
-from campaign.protocol.text import Encoding, encoding_of
-from campaign.store.attachments import list_attachments
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
 from campaign.store.gateways import update_gateway
 from campaign.store.summary import work_left
@@ -33,8 +28,6 @@ _LONGEST_BACK_OFF = 30.0
 _STRIKES = 3
 _LOOK_AGAIN = 0.05
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
-_PROBES = 3
-_MANY = 10_000
 
 
 async def dispatch(run: Run, gateway: Gateway) -> None:
@@ -112,11 +105,11 @@ async def _claim(
         grants=turn.grants,
         # the old interface takes one message a request: no intent may wait behind another's answer
         task_size=1 if gateway.is_old else settings.task_size,
-        most_tasks=1 if gateway.is_old else min(settings.post_tasks, _tasks_a_post(files)),
+        most_tasks=1 if gateway.is_old else min(settings.post_tasks, tasks_a_post(files)),
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
     )
-    claimed = await run.write(claim_due, order, _build(campaign, settings, files))
+    claimed = await run.write(claim_due, order, builder(campaign, settings, files))
     if not claimed:
         give_back()
         # everyone who waits just failed here: let the next turn offer them other ports
@@ -139,7 +132,7 @@ def _plan(
     in_flight: int,
     now: float,
 ) -> Turn:
-    held = _return_path(run, gateway, settings, now)
+    held = return_path(run, gateway, settings, now)
     if held is not None and not held.probe:
         return Turn((), held.until, held.why)
     single = gateway.is_old or any(
@@ -175,45 +168,6 @@ def _plan(
     return turn
 
 
-@dataclass(frozen=True)
-class _Held:
-    """Why a gateway is held; `probe`: one message may test the way now, else look at `until`."""
-
-    why: str
-    probe: bool = False
-    until: float | None = None
-
-
-def _return_path(run: Run, gateway: Gateway, settings: Settings, now: float) -> _Held | None:
-    """None while sending may go on, or has not begun.
-
-    A wrong public address must cost a handful of unknowns, not a campaign: once the first accepted
-    messages should have been reported and were not, only a few single probes go out.
-    """
-    if gateway.is_old or gateway.pushed or settings.return_path == "assume":
-        gateway.held = False
-        return None
-    if gateway.first_accept is None:
-        return None
-    patience = gateway.first_accept + settings.client_timeout + settings.report_horizon
-    if now < patience:
-        return None
-    why = f"no report from {gateway.name} has reached {_shown(gateway.push_url)}"
-    if gateway.trouble != why:
-        gateway.trouble = why
-        run.notice(f"{why}: held; check the address, or --set return-path=assume")
-    if gateway.probes >= _PROBES:
-        gateway.held = True
-        return _Held(why)
-    next_probe = max(patience, gateway.last_probe + settings.report_horizon)
-    return _Held(why, probe=now >= next_probe, until=next_probe)
-
-
-def _shown(url: str) -> str:
-    """The push address without its token."""
-    return url.rsplit("/", 1)[0]
-
-
 def _take_tokens(
     run: Run,
     gateway: Gateway,
@@ -243,71 +197,6 @@ def _take_tokens(
             owner.bucket = bucket
 
     return give_back
-
-
-def _build(
-    campaign: Campaign, settings: Settings, files: str
-) -> Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]:
-    interval = campaign.options.parsed_interval
-    options = campaign.options
-
-    def build(tid: int, port: int, numbers: Sequence[str], text: str | None) -> tuple[bytes, str]:
-        sms = campaign.text if text is None else text
-        body = encode_task(
-            Task(
-                tid=tid,
-                port=WirePort(port),
-                to=tuple(f"+{n}" for n in numbers) if settings.keep_plus else tuple(numbers),
-                sms=sms,
-                chs=settings.chs,
-                coding=0 if options.is_mms else _coding(sms, settings),
-                smstype=int(options.is_mms),
-                smstitle=options.subject or "",
-                smsc=settings.smsc,
-                intvl=interval.wire if interval is not None else "",
-                tmo=settings.send_timeout,
-                dr=int(campaign.options.receipts),
-                sr_cnt=settings.task_report_count,
-                sr_prd=round(settings.task_report_period),
-            )
-        )
-        return body, task_digest(_on_the_wire(body, files))
-
-    return build
-
-
-def _coding(text: str, settings: Settings) -> int:
-    """Our own decision, so that the device bills what we counted: 1 UCS-2, 2 7-bit, 0 its own."""
-    if settings.coding == "device":
-        return 0
-    return 2 if encoding_of(text) is Encoding.GSM7 else 1
-
-
-async def attachments_of(run: Run, campaign_id: int) -> str:
-    """The attachments of an MMS campaign as its tasks carry them; empty for SMS."""
-    if campaign_id not in run.attachments:
-        files = await run.store.read(list_attachments, campaign_id)
-        run.attachments[campaign_id] = wire_text(files)
-    return run.attachments[campaign_id]
-
-
-def _on_the_wire(body: bytes, attachments: str) -> bytes:
-    return with_attachments(body, attachments) if attachments else body
-
-
-def _tasks_a_post(attachments: str) -> int:
-    return max(1, MOST_POST_BYTES // (len(attachments) + 1)) if attachments else _MANY
-
-
-async def request_body(
-    run: Run, gateway: Gateway, settings: Settings, tasks: Sequence[tuple[int, bytes]]
-) -> bytes:
-    """A send request around stored task objects, (campaign id, object) each: the very bytes of
-    their first post, in every later one too."""
-    wire = []
-    for campaign_id, body in tasks:
-        wire.append(_on_the_wire(body, await attachments_of(run, campaign_id)))
-    return encode_send_sms(envelope(gateway, settings), wire)
 
 
 async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask]) -> None:
@@ -348,18 +237,6 @@ async def _send_one(run: Run, gateway: Gateway, task: ClaimedTask) -> None:
     effects = await run.write(settle_legacy, run.now_ms(), gateway.id, task, outcome, run.env.rng)
     await _act_on(run, gateway, effects)
     run.ring()
-
-
-def envelope(gateway: Gateway, settings: Settings) -> Envelope:
-    """Where and how often the device reports; `sms_cnt` above 1 switches it to JSON pushes."""
-    return Envelope(
-        sr_url=gateway.push_url,
-        sr_cnt=settings.report_count,
-        sr_prd=round(settings.report_period),
-        sms_url=gateway.push_url,
-        sms_cnt=10,
-        sms_prd=min(5, round(settings.report_period)),
-    )
 
 
 async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:

@@ -13,8 +13,8 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
-from campaign.engine.dispatch import request_body
 from campaign.engine.runtime import Gateway, Run
+from campaign.engine.wire import request_body
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import Answered, Sweep
 from campaign.planner.states import FenceReason, TaskState, UnknownCause

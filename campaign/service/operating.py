@@ -7,7 +7,6 @@ read from the device each second and, where it pushes to us, from the inbox.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +16,6 @@ from campaign.errors import GatewayError, LocalProtocolError, RemoteProtocolErro
 from campaign.gateway.client import Device
 from campaign.planner.routing import active_slots
 from campaign.planner.states import TaskState
-from campaign.protocol.codec import decode_push
-from campaign.protocol.codes import USABLE_PORT_CODES, PortCode, port_meaning
 from campaign.protocol.commands import (
     REBOOT,
     Command,
@@ -28,41 +25,18 @@ from campaign.protocol.commands import (
     PortOp,
     check_command,
 )
-from campaign.protocol.messages import DevStatus, PortState, PortStatus
+from campaign.protocol.messages import DevStatus
 from campaign.protocol.ports import AllPorts, Notation, Port, parse_selection
 from campaign.service.gateways import registered
 from campaign.service.ledger import read
+from campaign.service.portresults import LOOK_SECONDS, PortResult, Watcher, follow
 from campaign.service.reaching import reach
 from campaign.service.site import Site
 from campaign.store.gateways import GatewayRow
-from campaign.store.inbox import InboxReader
 from campaign.store.tasks import live_tasks
 
 DEFAULT_WAIT = 90.0
 """Seconds for a result: registration takes about a minute."""
-
-_LOOK_SECONDS = 1.0
-_LOCKED = frozenset({PortCode.LOCKED_BY_USER, PortCode.LOCKED_BY_DEVICE})
-_ENDS_BADLY = frozenset({PortCode.REGISTRATION_FAILED, PortCode.NO_SIM, PortCode.SIM_READ_ERROR,
-                         PortCode.BLOCKED_BY_OPERATOR})  # fmt: skip
-
-
-@dataclass
-class PortResult:
-    """What became of one port: `reached` None: nothing to wait for, or not waited for."""
-
-    port: Port
-    op: Op
-    reached: bool | None = None
-    state: PortState | None = None
-
-    @property
-    def words(self) -> str:
-        """Its last state: code and meaning."""
-        if self.state is None:
-            return "not told"
-        code = self.state.code
-        return self.state.text or "not told" if code is None else f"{code} {port_meaning(code)}"
 
 
 @dataclass
@@ -143,7 +117,7 @@ async def operate(
         check_places(name, _named_ports(command), before)
         boot = await _boot(device) if command == REBOOT else None
         began = site.env.monotonic()
-        watcher = _Watcher(site, row, device)
+        watcher = Watcher(site, row, device)
         answer = await device.console.command(
             command, notation_of(before, row), auto_fail_sim_switch=auto_fail_sim_switch
         )
@@ -153,7 +127,7 @@ async def operate(
                 outcome.boot_id = await _new_boot(device, boot, wait)
                 outcome.rebooted = outcome.boot_id is not None
             elif outcome.ports:
-                await _follow(watcher, outcome.ports, before, wait)
+                await follow(watcher, outcome.ports, before, wait)
         outcome.seconds = site.env.monotonic() - began
         return outcome
 
@@ -201,106 +175,6 @@ def _results(command: Command, before: DevStatus) -> list[PortResult]:
     ]
 
 
-class _Watcher:
-    """Port states after a moment: pushed to us, or asked for."""
-
-    def __init__(self, site: Site, row: GatewayRow, device: Device) -> None:
-        self._site = site
-        self._row = row
-        self._device = device
-        self._seen = self._last_id()
-
-    async def states(self) -> list[PortState]:
-        """What is known now; nothing while the device does not answer."""
-        pushed = self._pushed()
-        try:
-            status = await self._device.console.snapshot(all_sims=False)
-        except (GatewayError, RemoteProtocolError):
-            return pushed
-        return [*pushed, *active_slots(status.ports)]
-
-    def _last_id(self) -> int:
-        if not self._site.paths.inbox.exists():
-            return 0
-        with closing(InboxReader.open(self._site.paths.inbox)) as inbox:
-            return inbox.last_id()
-
-    def _pushed(self) -> list[PortState]:
-        if self._row.subscription is None or not self._site.paths.inbox.exists():
-            return []
-        found: list[PortState] = []
-        with closing(InboxReader.open(self._site.paths.inbox)) as inbox:
-            for arrived in inbox.rows_after(self._seen, 1000):
-                self._seen = arrived.id
-                if arrived.gateway_id != self._row.id:
-                    continue
-                try:
-                    push = decode_push(arrived.body, arrived.content_type, arrived.query)
-                except RemoteProtocolError:
-                    continue
-                if isinstance(push, PortStatus):
-                    found.append(push.state)
-        return found
-
-
-async def _follow(
-    watcher: _Watcher, results: list[PortResult], before: DevStatus, wait: float
-) -> None:
-    old = {state.port.number: state for state in active_slots(before.ports)}
-    left: set[int] = set()
-    with trio.move_on_after(wait):
-        while True:
-            for state in await watcher.states():
-                if state.port.number in old and state.code != old[state.port.number].code:
-                    left.add(state.port.number)
-                _note(results, state, old, left)
-            if all(result.reached is not None for result in results):
-                return
-            await trio.sleep(_LOOK_SECONDS)  # a device tells no sooner
-    for result in results:
-        result.reached = bool(result.reached)
-
-
-def _note(
-    results: Iterable[PortResult],
-    state: PortState,
-    old: dict[int, PortState],
-    left: set[int],
-) -> None:
-    for result in results:
-        if result.port.number != state.port.number or result.reached is not None:
-            continue
-        result.state = state
-        result.reached = _verdict(result, state, old.get(state.port.number), left)
-
-
-def _verdict(
-    result: PortResult, state: PortState, before: PortState | None, left: set[int]
-) -> bool | None:
-    """Whether a state is the operation's result: yes, no for good, or not yet."""
-    usable = state.code in USABLE_PORT_CODES
-    slot = result.port.slot
-    elsewhere = slot is not None and state.port.slot is not None and slot != state.port.slot
-    match result.op:
-        case Op.LOCK:
-            # the lock of a SIM that is not in use shows nowhere until it is
-            return True if state.code in _LOCKED or elsewhere else None
-        case Op.UNLOCK:
-            done = True if usable or elsewhere else None
-        case Op.SWITCH:
-            done = True if usable and not elsewhere else None
-            if elsewhere:
-                return None
-        case _:
-            moved = result.port.number in left or (
-                before is not None and state.seq is not None and state.seq != before.seq
-            )
-            done = True if usable and moved else None
-            if not moved:
-                return None
-    return False if done is None and state.code in _ENDS_BADLY else done
-
-
 async def _boot(device: Device) -> str:
     return (await device.boot_id()).page.ssrc
 
@@ -314,7 +188,7 @@ async def _new_boot(device: Device, before: str | None, wait: float) -> str | No
                     return boot
             except (GatewayError, RemoteProtocolError):
                 pass  # it is on its way down or up
-            await trio.sleep(_LOOK_SECONDS)
+            await trio.sleep(LOOK_SECONDS)
     return None
 
 
