@@ -90,28 +90,41 @@ async def fetch_inbox(
             break  # it restarted between two pages: the next fetch begins anew
         told = len(page.messages) + len(page.odd)
         following = page.next_sms if page.next_sms > at else at + told
-        senders = who_opts_out(page.messages)
-        numbers = await door.read(known_numbers, senders) if senders else []
-        new_optouts = keep_optouts(optouts, now_ms, numbers) if numbers else 0
-        place = Cursor(page.ssrc or None, following)
-        stored: Received = await door.write(_store, now_ms, gateway_id, at, reading, place)
-        done = replace(
-            done,
-            cursor=place,
-            last=reading,
-            replies=done.replies + stored.replies,
-            receipts=done.receipts + stored.receipts,
-            opted_out=done.opted_out + new_optouts,
-        )
+        done = replace(done, cursor=Cursor(page.ssrc or None, following), last=reading)
+        done = await _keep(door, optouts, now_ms, gateway_id, at, reading, done)
         if delete and told:
-            # exactly what was just committed: later ones have higher numbers
-            await device.sms_page(sms_id=at, sms_num=told, delete=True)
+            gone = await device.sms_page(sms_id=at, sms_num=told, delete=True)
             done = replace(done, deleted=done.deleted + told)
+            # a device that restarted, or whose full inbox dropped its oldest, deletes others than
+            # were read: it lists them in its answer, and nowhere else any more
+            done = await _keep(door, optouts, now_ms, gateway_id, at, gone, done)
         if following == at or not told:
             break
         at = following
         reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
     return done
+
+
+async def _keep(
+    door: Door,
+    optouts: Path,
+    now_ms: int,
+    gateway_id: int,
+    at: int,
+    reading: PageReading,
+    done: Fetched,
+) -> Fetched:
+    """Store a page with the cursor, opt-outs first."""
+    senders = who_opts_out(reading.page.messages)
+    numbers = await door.read(known_numbers, senders) if senders else []
+    new_optouts = keep_optouts(optouts, now_ms, numbers) if numbers else 0
+    stored: Received = await door.write(_store, now_ms, gateway_id, at, reading, done.cursor)
+    return replace(
+        done,
+        replies=done.replies + stored.replies,
+        receipts=done.receipts + stored.receipts,
+        opted_out=done.opted_out + new_optouts,
+    )
 
 
 def _store(

@@ -66,6 +66,7 @@ class Line:
         self.sign_in = sign_in
         self._base = url.rstrip("/")
         self._refused_posts = 0
+        self._turn = trio.Lock()
         verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
 
         def client(kept: int) -> httpx.AsyncClient:
@@ -129,7 +130,8 @@ class Line:
             raw = await self._once(path, query, body=body, text=None, fresh=True)
         except _SignatureRefused as refusal:
             self._refused_posts += 1
-            again = self.sign_in.refused(refusal.session, min(self._refused_posts, 2))
+            # never the other order: whoever posts has asked before, and knows which one works
+            again = self.sign_in.refused(refusal.session, 1)
             if not again or self._refused_posts >= _MOST_REFUSALS:
                 raise refusal.error from None
             raise NotSent(self.name, SESSION_ENDED) from None
@@ -173,7 +175,23 @@ class Line:
         kind: str | None = None,
         fresh: bool = False,
     ) -> bytes:
-        """One exchange as it is, without signature."""
+        """One exchange as it is, without signature; what waits for the kept connection waits
+        outside its deadline."""
+        if fresh:
+            return await self._exchange(method, path, query, content, kind, fresh=True)
+        async with self._turn:
+            return await self._exchange(method, path, query, content, kind, fresh=False)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        content: bytes | None,
+        kind: str | None,
+        *,
+        fresh: bool,
+    ) -> bytes:
         client = self._fresh if fresh else self._kept
         headers = {"Connection": "close"} if fresh else {}
         if kind is not None:

@@ -51,7 +51,7 @@ class FetchedFrom:
     error: str | None = None
 
 
-def replies(site: Site, selection: Selection, after_id: int = 0) -> list[StoredInbound]:
+def replies(site: Site, selection: Selection, after_id: int | None = None) -> list[StoredInbound]:
     """The latest replies that fit, oldest first; with `after_id` those that came later."""
     if not site.paths.db.exists():
         return []
@@ -72,7 +72,7 @@ def new_replies(site: Site, selection: Selection) -> Iterator[StoredInbound]:
     """Replies as they are stored, from now on; ends only by an interrupt."""
     last = max((message.id for message in replies(site, Selection(limit=1))), default=0)
     while True:
-        for message in replies(site, selection, after_id=max(1, last)):
+        for message in replies(site, selection, after_id=last):
             last = message.id
             yield message
         time.sleep(_LOOK_SECONDS)  # another process stores them

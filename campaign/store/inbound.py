@@ -59,7 +59,7 @@ def list_inbound(
     gateway_id: int | None = None,
     search: str | None = None,
     since_ms: int = 0,
-    after_id: int = 0,
+    after_id: int | None = None,
     opted_out: bool = False,
     limit: int = 100,
 ) -> list[StoredInbound]:
@@ -68,7 +68,7 @@ def list_inbound(
     `search` is found anywhere in text, sender or recipient, without regard to (ASCII) case.
     """
     pattern = None if not search else f"%{_escaped(search)}%"
-    order = "ASC" if after_id else "DESC"
+    order = "DESC" if after_id is None else "ASC"
     rows = conn.execute(
         f"""
         SELECT i.id, i.gateway_id, g.name AS gateway, i.port, i.iccid, i.at, i.sender, i.recipient,
@@ -82,7 +82,7 @@ def list_inbound(
         ORDER BY i.id {order} LIMIT :limit
         """,
         {
-            "after": after_id,
+            "after": after_id or 0,
             "since": since_ms,
             "gateway": gateway_id,
             "opted_out": opted_out,
@@ -91,7 +91,7 @@ def list_inbound(
         },
     ).fetchall()
     found = [StoredInbound(**{**dict(row), "opted_out": bool(row["opted_out"])}) for row in rows]
-    return found if after_id else found[::-1]
+    return found[::-1] if after_id is None else found
 
 
 def _escaped(text: str) -> str:

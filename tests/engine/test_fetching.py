@@ -131,6 +131,29 @@ async def test_messages_are_deleted_on_the_device_only_once_they_are_stored(
         assert device.device.inbox.page(1, 0, delete=False)[0] == ()
 
 
+async def test_what_a_device_deletes_beyond_what_was_read_is_kept_from_its_answer(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    settings = {**QUICK, "delete-fetched": "yes"}
+    # it holds five messages only: those that come between reading and deleting push others out
+    async with make_world(sim1={"ports": 1, "inbox_limit": 5}, settings=settings) as world:
+        device = world.simulators["sim1"]
+        for n in range(5):
+            device.receive(1, "447700900111", f"text {n}")
+
+        async def meanwhile(request: httpx.Request, forward: Any) -> httpx.Response:
+            if request.url.params.get("sms_del") == "1" and request.url.params["sms_id"] == "1":
+                for n in range(5, 8):
+                    device.receive(1, "447700900111", f"text {n}")
+            answer = await forward(request)
+            assert isinstance(answer, httpx.Response)
+            return answer
+
+        world.put_between("sim1", meanwhile)
+        await world.launch(numbers(3))
+        assert sorted(texts(world)) == [f"text {n}" for n in range(8)]
+
+
 @pytest.mark.parametrize("next_sms", [0, 1, None])
 async def test_a_device_that_counts_its_inbox_wrongly_neither_loops_nor_loses(
     autojump_clock: object,

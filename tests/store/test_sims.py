@@ -145,6 +145,7 @@ def test_replies_are_listed_oldest_first_the_latest_of_them_or_after_one(ledger:
         ledger.do(keep_inbound, message(f"{n}", received_ms=n, opted_out=n == 3))
     assert [m.text for m in ledger.do(list_inbound, limit=2)] == ["3", "4"]
     assert [m.text for m in ledger.do(list_inbound, after_id=2, limit=2)] == ["2", "3"]
+    assert [m.text for m in ledger.do(list_inbound, after_id=0, limit=2)] == ["0", "1"]
     assert [m.text for m in ledger.do(list_inbound, since_ms=4)] == ["4"]
     [stop] = ledger.do(list_inbound, opted_out=True)
     assert (stop.text, stop.gateway, stop.opted_out) == ("3", "roof", True)
