@@ -147,9 +147,14 @@ def _compared(conn: sqlite3.Connection, place: sqlite3.Row) -> Finding:
         return Finding(law, "cannot be told", "the device restarted in between")
     ours = conn.execute(
         """
-        SELECT sum(a.outcome IS 'sent' AND a.evidence <> 'accepted') AS ok,
-            sum(a.outcome IN ('failed', 'timeout') AND a.evidence <> 'accepted') AS failed,
-            sum(a.outcome IS NULL AND coalesce(t.verdict, '') NOT LIKE 'released%') AS unknown,
+        -- what only a receipt proves was counted failed if the device said so first, else who knows
+        SELECT sum(a.outcome IS 'sent' AND a.evidence IN ('report', 'inferred')) AS ok,
+            sum((a.outcome IN ('failed', 'timeout') AND a.evidence <> 'accepted')
+                OR (a.outcome IS 'sent' AND a.evidence = 'receipt' AND a.program IS NOT NULL))
+                AS failed,
+            sum((a.outcome IS NULL AND coalesce(t.verdict, '') NOT LIKE 'released%')
+                OR (a.outcome IS 'sent' AND a.evidence = 'receipt' AND a.program IS NULL))
+                AS unknown,
             sum(t.intent_ms < ? OR coalesce(t.closed_ms, 9e15) > ?) AS astride
         FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
         WHERE t.gateway_id = ? AND t.port = ? AND t.intent_ms IS NOT NULL

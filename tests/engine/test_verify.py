@@ -99,6 +99,17 @@ async def test_a_lost_detail_is_within_the_unknown(
         assert "broken" not in verdicts(world).values()
 
 
+async def test_what_the_device_called_a_timeout_and_a_receipt_proves_is_no_contradiction(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1, "magic": True}) as world:
+        await world.launch([*numbers(2), "9990000770006"])
+        assert dict(world.sql("SELECT number, state FROM recipients"))["9990000770006"] == (
+            "delivered"
+        )
+        assert of(world, "port 1").verdict == "holds"
+
+
 async def test_without_a_sample_on_either_side_nothing_is_claimed(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
