@@ -18,7 +18,7 @@ PROFILES = ("clean", "lossy", "deaf", "full", "reboot", "deadports", "hostile", 
 
 def device(rng: random.Random) -> dict[str, Any]:
     return {
-        "ports": rng.choice([1, 2, 4]),
+        "ports": rng.choice([2, 3, 4]),  # with one alone, its death would leave nothing to send by
         "slots": rng.choice([1, 2]),
         "profile": rng.choice(PROFILES),
         "dialect": rng.choice(["2.0", "2.4"]),
