@@ -64,7 +64,9 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     now = run.env.monotonic()
     campaign.finals.append((now, sum(n for state, n in tallies.items() if state not in _OPEN)))
     reason = _reason(campaign)
-    await run.write(set_waiting, campaign.id, reason)
+    if reason != campaign.waiting_for:
+        await run.write(set_waiting, campaign.id, reason)
+        campaign.waiting_for = reason
     if any(tallies[state] for state in _OPEN):
         return await _stuck(run, campaign, tallies, ended)
     missing = tallies[R.SENT] + tallies[R.UNKNOWN]

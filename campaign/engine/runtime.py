@@ -146,6 +146,8 @@ class Campaign:
     state: CampaignState = CampaignState.RUNNING
     why: dict[str, str] = field(default_factory=dict)
     """What it waits for, by gateway name."""
+    waiting_for: str | None = ""
+    """What it waits for, as it was last stored; empty: nothing was stored yet."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
 
     @classmethod
@@ -209,6 +211,8 @@ class Run:
     reload: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     """Bring the running gateways in line with the registry; set by the engine."""
     inbox_start: int = 0
+    inbox_every: float = 0.2
+    """Seconds: how often the inbox is looked at should a wake-up have got lost."""
     _wall: datetime | None = None
     _mono: float = 0.0
 

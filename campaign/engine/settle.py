@@ -36,8 +36,6 @@ from campaign.store.outcomes import AfterFailure, Folded, campaign_options, fold
 from campaign.store.sims import fell_back, store_states
 
 _BATCH = 200
-_SAFETY_NET = 0.2
-"""Seconds: a wake-up may get lost with its connection; the inbox itself never does."""
 
 
 @dataclass
@@ -62,7 +60,7 @@ async def settle(run: Run) -> None:
         while await fold_batch(run):
             pass
         while run.inbox.data_version() == version:
-            if await run.inbox_bell.wait(mark, run.env.monotonic() + _SAFETY_NET):
+            if await run.inbox_bell.wait(mark, run.env.monotonic() + run.inbox_every):
                 break
 
 

@@ -1,0 +1,133 @@
+"""What happens to a world from outside: operators, SIMs, devices, disks, clocks, the receiver."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+
+import trio
+import trio.testing
+
+from campaign.engine.control import answer_stream
+from campaign.engine.conversation import Conversation
+from campaign.engine.verbs import perform
+from campaign.errors import CampaignError, EngineError
+from campaign.protocol.codes import PortCode
+from campaign.store.door import transaction
+from campaign.store.optouts import OptOut, add_optouts
+from tests.simulation.scenario import Act
+from tests.simulation.world import RECEIVER, World
+
+
+async def happen(world: World, act: Act) -> None:
+    """Let one act happen at its time."""
+    await world.until(act.at)
+    world.sometimes[f"act: {act.kind}"] += 1
+    world.net.trace("act", kind=act.kind, device=act.device, port=act.port, campaign=act.campaign)
+    plan = world.scenario.devices[act.device]
+    simulator = world.simulators[plan.name]
+    now = trio.current_time()
+    port = simulator.device.radio.port(act.port)
+    match act.kind:
+        case "pause" | "continue" | "cancel":
+            await tell(world, act.kind, {"name": world.scenario.campaigns[act.campaign].name})
+        case "opt-out":
+            entry = OptOut(act.number, world.env("operator").wall_ms(), "operator")
+            add_optouts(world.optouts, [entry])
+            await tell(world, "optouts-changed", {})
+        case "stop-reply":
+            simulator.receive(act.port, act.number, "STOP")
+        case "inbound-storm":
+            for nth in range(act.count):
+                simulator.receive(act.port, f"99966{nth:06d}", f"Hello {nth}")
+        case "reboot":
+            simulator.device.power.reboot(now)
+        case "switch":
+            simulator.device.power.switch(port, port.slot % simulator.settings.slots + 1, now)
+        case "lock":
+            simulator.device.power.lock(port)
+        case "unlock":
+            simulator.device.power.unlock(port, None, now)
+        case "port-dies" | "port-hangs":
+            await _kill_port(world, act)
+        case "receiver-down":
+            await _receiver_down(world, act)
+        case "receiver-killed":
+            await _receiver_killed(world, act)
+        case "ledger-full" | "inbox-full":
+            await _disk_full(world, act)
+        case "clock-step":
+            world.clock_step += timedelta(seconds=act.seconds * act.count * (1 - 2 * (act.port % 2)))
+        case "unreachable":
+            host = world.net.hosts[plan.name]
+            host.down = True
+            await trio.sleep(act.seconds)
+            host.down = False
+
+
+async def tell(world: World, verb: str, parameters: dict[str, str]) -> None:
+    """A command from another process: through the running engine, else by itself."""
+    try:
+        if world.run is None or world.life.dead:
+            with transaction(world.conn):
+                perform(world.conn, world.env("operator").wall_ms(), verb, parameters)
+            return
+        ours, theirs = trio.testing.memory_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer_stream, world.run, theirs)
+            await Conversation(ours).ask({"cmd": "do", "verb": verb, "parameters": parameters})
+            await ours.aclose()
+    except* (CampaignError, EngineError) as group:
+        world.net.trace("refused", verb=verb, why=str(group.exceptions[0]))
+
+
+async def _kill_port(world: World, act: Act) -> None:
+    """The last port that can send stays: somebody has to finish."""
+    living = [
+        port
+        for simulator in world.simulators.values()
+        for port in simulator.device.radio.ports
+        if not port.dead and port.code == PortCode.REGISTERED
+    ]
+    device = world.simulators[world.scenario.devices[act.device].name].device
+    port = device.radio.port(act.port)
+    if port not in living or len(living) < 2 or not device.radio.powered:
+        return
+    device.power.die(port, trio.current_time(), hangs=act.kind == "port-hangs")
+
+
+async def _receiver_down(world: World, act: Act) -> None:
+    world.net.hosts[RECEIVER].down = True
+    await trio.sleep(act.seconds)
+    if world.receiver is not None:
+        world.net.hosts[RECEIVER].down = False
+
+
+async def _receiver_killed(world: World, act: Act) -> None:
+    if world.receiver is None:
+        return
+    world.kill_receiver()
+    await trio.sleep(act.seconds)
+    await world.start_receiver()
+
+
+async def _disk_full(world: World, act: Act) -> None:
+    """No page more than there are: SQLite itself says that the disk is full."""
+    if act.kind == "inbox-full":
+        if world.receiver is not None:
+            writer = world.receiver.writer
+            _limit(writer._connection, full=True)
+            await trio.sleep(act.seconds)
+            if world.receiver is not None and world.receiver.writer is writer:
+                _limit(writer._connection, full=False)
+        return
+    world.disk_full = True
+    _limit(world.conn, full=True)
+    await trio.sleep(act.seconds)
+    world.disk_full = False
+    _limit(world.conn, full=False)
+
+
+def _limit(conn: sqlite3.Connection, *, full: bool) -> None:
+    (pages,) = conn.execute("PRAGMA page_count").fetchone()
+    conn.execute(f"PRAGMA max_page_count = {pages if full else 2**31 - 2}")

@@ -1,0 +1,195 @@
+"""One seed from beginning to end, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from campaign.errors import StoreError
+from tests.simulation.acts import happen
+from tests.simulation.coverage import what_happened
+from tests.simulation.determinism import run_seeded
+from tests.simulation.invariants import Broken
+from tests.simulation.process import Reaper
+from tests.simulation.scenario import Scenario, draw
+from tests.simulation.world import BOUND, RECEIVER, World
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
+_AGAIN_AFTER = 30.0
+
+
+@dataclass
+class Verdict:
+    """What a seed led to; `broken` is empty if every invariant held."""
+
+    seed: int
+    broken: str = ""
+    step: int = 0
+    commit: int = 0
+    seconds: float = 0.0
+    crashes: int = 0
+    reboots: int = 0
+    recipients: int = 0
+    sent: int = 0
+    refused: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    sometimes: Counter[str] = field(default_factory=Counter)
+    digest: str = ""
+
+
+def play(seed: int, *, trace: Callable[[str], None] | None = None) -> Verdict:
+    """Play the scenario of a seed."""
+    return play_scenario(draw(seed), trace=trace)
+
+
+def play_scenario(
+    scenario: Scenario, *, trace: Callable[[str], None] | None = None
+) -> Verdict:
+    """Play one scenario in a folder of its own. `trace` gets one line for each event."""
+    verdict = Verdict(scenario.seed)
+    digest = hashlib.sha256()
+
+    def tell(event: str, **fields: object) -> None:
+        line = " ".join([event, *(f"{key}={value}" for key, value in fields.items())])
+        digest.update(line.encode())
+        if trace is not None:
+            trace(line)
+
+    folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
+    reaper = Reaper()
+    try:
+        run_seeded(scenario.seed, partial(_play, scenario, folder, reaper, tell, verdict), reaper)
+    except BaseException as error:  # noqa: BLE001 - every end of a world is a verdict
+        verdict.broken = verdict.broken or "".join(traceback.format_exception(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    verdict.step = reaper.step
+    verdict.digest = digest.hexdigest()
+    return verdict
+
+
+async def _play(
+    scenario: Scenario,
+    folder: Path,
+    reaper: Reaper,
+    tell: Callable[..., None],
+    verdict: Verdict,
+) -> None:
+    world: World | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            world = World(scenario, folder, nursery, reaper, tell)
+            for plan in scenario.devices:
+                world.add_device(plan)
+            await world.start_receiver()
+            for act in scenario.acts:
+                nursery.start_soon(happen, world, act)
+            nursery.start_soon(_calm_down, world)
+            await _live(world)
+            world.check_end()
+            nursery.cancel_scope.cancel()
+    except Broken as error:
+        verdict.broken = str(error)
+    except BaseExceptionGroup as group:
+        broken, _ = group.split(Broken)
+        verdict.broken = str(_first(broken or group)) if broken else _told(group)
+    finally:
+        if world is not None:
+            if world.failure is not None:
+                verdict.broken = str(world.failure)
+            _keep(world, verdict)
+            world.conn.close()
+            if world.receiver is not None:
+                world.receiver.writer.close()
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _told(group: BaseException) -> str:
+    return "".join(traceback.format_exception(group))
+
+
+async def _live(world: World) -> None:
+    """Lives of the engine, one after the other, until everything is final."""
+    scenario = world.scenario
+    for crash in scenario.crashes:
+        ended = await _one_life(world, crash)
+        if world.life.dead:
+            world.crashes += 1
+            if crash.power:
+                await _power_cut(world, crash.downtime)
+            else:
+                await trio.sleep(crash.downtime)
+        elif ended and world.now() > scenario.calm:
+            break
+    last = max((plan.start for plan in scenario.campaigns), default=0.0)
+    await world.until(max(scenario.calm, last + 1))
+    with trio.move_on_after(BOUND):
+        while not await _one_life(world, None) or not _over(world):
+            await trio.sleep(_AGAIN_AFTER)
+
+
+async def _one_life(world: World, crash: object) -> bool:
+    try:
+        ended = await world.live(crash)  # type: ignore[arg-type]  # a Crash or None
+    except StoreError as error:
+        world.net.trace("ended", why=str(error))
+        world.sometimes["run ended by its ledger"] += 1
+        await trio.sleep(5)
+        return False
+    world.check_truth()
+    return ended is not None
+
+
+def _over(world: World) -> bool:
+    (left,) = world.conn.execute(
+        "SELECT count(*) FROM recipients WHERE state IN ('pending', 'held', 'assigned')"
+    ).fetchone()
+    return left == 0
+
+
+async def _power_cut(world: World, downtime: float) -> None:
+    """The whole machine is down: what was not synced is gone, and pushes reach nobody."""
+    world.power_cut()
+    if world.receiver is not None:
+        world.kill_receiver()
+        await trio.sleep(downtime)
+        if world.receiver is None:
+            await world.start_receiver()
+        world.net.hosts[RECEIVER].down = False
+
+
+async def _calm_down(world: World) -> None:
+    await world.until(world.scenario.calm)
+    for weather in world.net.weathers.values():
+        weather.calm = True
+    world.net.trace("calm")
+
+
+def _keep(world: World, verdict: Verdict) -> None:
+    verdict.commit = world.commits
+    verdict.seconds = world.now()
+    verdict.crashes = world.crashes
+    verdict.reboots = world.reboots()
+    verdict.sent = sum(attempt.ok for attempt in world.attempts)
+    verdict.refused = sum(not attempt.ok for attempt in world.attempts)
+    for row in world.conn.execute("SELECT state, cause, count(*) FROM recipients GROUP BY 1, 2"):
+        verdict.states[row[0]] += row[2]
+        if row[0] == "unknown":
+            verdict.unknown[row[1]] += row[2]
+    verdict.recipients = verdict.states.total()
+    verdict.sometimes = world.sometimes + what_happened(world.conn)
