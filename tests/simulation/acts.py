@@ -104,11 +104,24 @@ async def _receiver_down(world: World, act: Act) -> None:
 
 
 async def _receiver_killed(world: World, act: Act) -> None:
-    if world.receiver is None:
-        return
-    world.kill_receiver()
+    """Killed at some step while it takes a push, and started again later."""
+    arrived = trio.Event()
+    world.net.arriving = arrived.set
+    with trio.move_on_after(60):
+        await arrived.wait()
+    world.net.arriving = lambda: None
+    dead = trio.Event()
+
+    def kill() -> None:
+        if world.receiver is not None:
+            world.kill_receiver()
+        dead.set()
+
+    world.reaper.arm(act.count % 17, kill)
+    await dead.wait()
     await trio.sleep(act.seconds)
-    await world.start_receiver()
+    if world.receiver is None:
+        await world.start_receiver()
 
 
 async def _disk_full(world: World, act: Act) -> None:

@@ -18,7 +18,8 @@ from campaign.protocol.device_codec import encode_task_status
 from campaign.protocol.messages import TaskStatus
 from tests.simulation.weather import Weather, coalesced
 
-_HANGS = 60.0
+_HANGS = 15.0
+"""Seconds of silence at most: longer than anybody waits."""
 
 
 class Killed(BaseException):
@@ -30,6 +31,7 @@ class Life:
     """Whether a process still runs."""
 
     dead: bool = False
+    ended: bool = False
 
     def check(self) -> None:
         if self.dead:
@@ -59,6 +61,8 @@ class Network:
     weathers: dict[str, Weather] = field(default_factory=dict)
     latency: dict[str, tuple[float, float]] = field(default_factory=dict)
     """(usual, slowest) seconds, by device."""
+    arriving: Callable[[], None] = lambda: None
+    """Called when a push arrives at the receiver."""
     answered: Callable[[bytes], None] = lambda _body: None
     """Called with every push that the receiver answered 200."""
 
@@ -158,8 +162,8 @@ class ToDevices(httpx.AsyncBaseTransport):
 
     async def _silence(self, weather: Weather, request: httpx.Request) -> None:
         """No answer: at once by a reset, or for as long as anybody waits."""
-        if weather.rng.random() < 0.5:
-            await trio.sleep(_HANGS)
+        if weather.rng.random() < 0.7:
+            await trio.sleep(weather.rng.uniform(0, _HANGS))
         raise httpx.ReadError("connection reset", request=request)
 
     async def _spoilt(
@@ -277,6 +281,7 @@ class ToReceiver(httpx.AsyncBaseTransport):
 
     async def _one(self, request: httpx.Request, body: bytes) -> httpx.Response:
         kind = request.headers.get("content-type", "")
+        self._net.arriving()
         again = httpx.Request("POST", request.url, content=body, headers={"Content-Type": kind})
         try:
             answer = await self._net.deliver(again)

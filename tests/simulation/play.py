@@ -108,9 +108,7 @@ async def _play(
             if world.failure is not None:
                 verdict.broken = str(world.failure)
             _keep(world, verdict)
-            world.conn.close()
-            if world.receiver is not None:
-                world.receiver.writer.close()
+            world.close()
 
 
 def _first(group: BaseException) -> BaseException:

@@ -65,25 +65,23 @@ class MortalStore:
 
 
 class Reaper(trio.abc.Instrument):
-    """Kills a process at a given scheduler step: between any two steps of any task."""
+    """Kills processes at given scheduler steps: between any two steps of any task."""
 
     def __init__(self) -> None:
         self.step = 0
-        self._at: int | None = None
-        self._kill: Callable[[], None] = lambda: None
+        self._due: list[tuple[int, Callable[[], None]]] = []
 
     def arm(self, steps: int, kill: Callable[[], None]) -> None:
         """Kill before the step that comes after so many more."""
-        self._at, self._kill = self.step + steps, kill
-
-    def disarm(self) -> None:
-        self._at = None
+        self._due.append((self.step + steps, kill))
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self.step += 1
-        if self._at is not None and self.step > self._at:
-            self._at = None
-            self._kill()
+        if self._due:
+            ready = [kill for at, kill in self._due if self.step > at]
+            self._due = [(at, kill) for at, kill in self._due if self.step <= at]
+            for kill in ready:
+                kill()
 
 
 def only_killed(group: BaseException) -> bool:

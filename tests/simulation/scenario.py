@@ -37,6 +37,7 @@ PUSH_FAULTS = (
     "rewritten",
     "counters-reset",
     "strange-receipts",
+    "foreign-row",
     "orphans",
 )
 
@@ -145,7 +146,8 @@ def draw(seed: int) -> Scenario:
     devices = tuple(_device(rng, nth, hostile=hostile) for nth in range(rng.choice((1, 2, 2, 3))))
     campaigns = _campaigns(rng)
     calm = rng.choice((60.0, 180.0, 400.0))
-    acts = _acts(rng, devices, campaigns, calm) if hostile else ()
+    busy = _busy_seconds(devices, campaigns)
+    acts = _acts(rng, devices, campaigns, min(busy, calm)) if hostile else ()
     restarting = {act.device for act in acts if act.kind == "reboot"}
     return Scenario(
         seed=seed,
@@ -156,11 +158,20 @@ def draw(seed: int) -> Scenario:
         ),
         campaigns=campaigns,
         acts=acts,
-        crashes=_crashes(rng, calm, power=not any(device.forgets for device in devices)),
+        crashes=_crashes(rng, busy, power=not any(device.forgets for device in devices)),
         calm=calm,
         slow_disk=rng.choice((0.0, 0.0, 0.02, 0.5)) if hostile else 0.0,
         inbox_every=rng.choice((0.2, 1.0, 5.0)),
     )
+
+
+def _busy_seconds(
+    devices: tuple[DevicePlan, ...], campaigns: tuple[CampaignPlan, ...]
+) -> float:
+    """About how long all of it takes: what happens is to happen in the middle, not afterwards."""
+    messages = sum(len(campaign.numbers) for campaign in campaigns)
+    pace = sum(plan.simulator["ports"] / plan.simulator["sms_seconds"] for plan in devices)
+    return 30.0 + messages / pace + max(campaign.start for campaign in campaigns)
 
 
 def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:
@@ -172,7 +183,7 @@ def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:
         "slots": rng.choice((1, 2)),
         "dialect": dialect,
         "seed": rng.randrange(10**6),
-        "sms_seconds": rng.choice((0.3, 1.0, 3.0, 6.0)),
+        "sms_seconds": rng.choice((0.3, 1.0, 3.0, 6.0, 20.0)),
         "fail_rate": rng.choice((0.0, 0.05, 0.3)),
         "magic": rng.random() < 0.5,
         "receipts_seconds": rng.choice(((1.0, 3.0), (0.0, 0.1), (1.0, 40.0))),
@@ -189,7 +200,7 @@ def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:
         "remove_started": rng.random() < 0.7,
         "pause_started": rng.random() < 0.7,
         "unknown_tid": rng.choice((11, 4, 0)),
-        "tid_memory": rng.choice((2.0, 20.0)) if forgets else 10**6,
+        "tid_memory": rng.choice((0.0, 2.0, 20.0)) if forgets else 10**6,
         "auth_order": rng.choice(("spec", "seq-first")),
         "session_seconds": rng.choice((30, 180)),
     }
@@ -215,14 +226,26 @@ def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:
     )
 
 
+THEMES: tuple[Mapping[str, float], ...] = (
+    {},
+    {},
+    {"answer-lost": 0.4, "push-lost": 0.4},
+    {"answer-lost": 0.3, "push-late": 0.5},
+    {"counters-reset": 0.3, "push-lost": 0.4},
+    {"slow": 0.4, "push-lost": 0.2},
+    {"left-out": 0.3, "push-twice": 0.3},
+)
+"""Faults that hurt most together."""
+
+
 def _faults(rng: random.Random, *, forgets: bool) -> dict[str, float]:
-    chosen = [name for name in REQUEST_FAULTS if rng.random() < 0.35]
+    chosen = [name for name in REQUEST_FAULTS if rng.random() < 0.3]
     if not forgets:
-        chosen += [name for name in PUSH_FAULTS if rng.random() < 0.3]
+        chosen += [name for name in PUSH_FAULTS if rng.random() < 0.25]
     shares = {name: rng.choice((0.03, 0.1, 0.3)) for name in chosen}
     if "stranger-13" in shares:
         shares["stranger-13"] = 0.05
-    return shares
+    return {**shares, **({"answer-lost": 0.5} if forgets else rng.choice(THEMES))}
 
 
 def _campaigns(rng: random.Random) -> tuple[CampaignPlan, ...]:
@@ -264,17 +287,17 @@ def _acts(
     rng: random.Random,
     devices: tuple[DevicePlan, ...],
     campaigns: tuple[CampaignPlan, ...],
-    calm: float,
+    busy: float,
 ) -> tuple[Act, ...]:
     kinds: tuple[ActKind, ...] = ActKind.__args__  # type: ignore[attr-defined]  # a Literal's words
     chosen = [kind for kind in kinds if rng.random() < 0.12]
     acts: list[Act] = []
-    for kind in chosen:
+    for kind in [kind for kind in chosen for _ in range(rng.choice((1, 1, 2, 4)))]:
         campaign = rng.randrange(len(campaigns))
         device = rng.randrange(len(devices))
         if kind in _COSTS_REPORTS and any(plan.forgets for plan in devices):
             continue  # with such a device the reports are what is relied on
-        at = rng.uniform(0, calm)
+        at = rng.uniform(0, busy)
         acts.append(
             Act(
                 at,
@@ -284,20 +307,22 @@ def _acts(
                 campaign=campaign,
                 number=rng.choice(campaigns[campaign].numbers),
                 seconds=rng.choice((2.0, 15.0, 60.0)),
-                count=rng.choice((1, 3, 40)),
+                count=rng.randrange(1, 41),
             )
         )
         if kind == "pause":
             acts.append(Act(at + rng.uniform(1, 120), "continue", campaign=campaign))
+        if kind == "reboot":
+            acts += [replace(acts[-1], at=rng.uniform(0, busy)) for _ in range(rng.choice((0, 2)))]
         if kind == "lock":
             acts.append(Act(at + rng.uniform(1, 120), "unlock", device, acts[-1].port))
     return tuple(sorted(acts, key=lambda act: act.at))
 
 
-def _crashes(rng: random.Random, calm: float, *, power: bool) -> tuple[Crash, ...]:
+def _crashes(rng: random.Random, busy: float, *, power: bool) -> tuple[Crash, ...]:
     return tuple(
         Crash(
-            after=rng.choice((rng.uniform(0, 3), rng.uniform(0, 40), rng.uniform(0, calm))),
+            after=rng.choice((rng.uniform(0, 3), rng.uniform(0, 20), rng.uniform(0, busy))),
             steps=rng.randrange(200),
             downtime=rng.choice((0.0, 5.0, 45.0, 400.0)),
             power=rng.random() < 0.3 and power,

@@ -70,6 +70,8 @@ class Weather:
                 return [encode_status_report(_rewritten(push))]
             case "counters-reset", StatusReport():
                 return [encode_status_report(self._counted_anew(push))]
+            case "foreign-row", StatusReport():
+                return [encode_status_report(_with_foreign_rows(push))]
             case "orphans", _:
                 return [body, encode_status_report(_strange_report(self.rng))]
             case "strange-receipts", _:
@@ -142,6 +144,16 @@ def _rewritten(push: StatusReport) -> StatusReport:
 
 def _national(row: SentRow | FailedRow) -> SentRow | FailedRow:
     return msgspec.structs.replace(row, number=row.number.removeprefix("999"))
+
+
+def _with_foreign_rows(push: StatusReport) -> StatusReport:
+    """A detail more in each report, of a number that was never asked for."""
+    row = SentRow(index=0, number="9997770002", at=1)
+    return StatusReport(
+        reports=tuple(
+            msgspec.structs.replace(report, sdr=(row, *report.sdr)) for report in push.reports
+        )
+    )
 
 
 def _strange_report(rng: random.Random) -> StatusReport:

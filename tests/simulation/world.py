@@ -92,6 +92,7 @@ class World:
     images: list[bytes] = field(default_factory=list)
     """The ledger after its last commits, kept only while they could be lost by a power cut."""
     disk_full: bool = False
+    abandoned: list[InboxWriter] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.zero = trio.current_time()
@@ -173,6 +174,11 @@ class World:
             self._traced("commit", n=self.commits, changes=_shown(changes))
         if self.conn.execute("PRAGMA main.synchronous").fetchone()[0] < 2:
             self.images = [*self.images[-3:], self.conn.serialize()]
+
+    def _before(self, kind: str) -> None:
+        """What SQLite says of a disk without room, also where a page was still free."""
+        if self.disk_full and kind == "write":
+            raise sqlite3.OperationalError("database or disk is full")
 
     def power_cut(self) -> None:
         """What a power cut leaves of the ledger: all of it, unless commits were not synced."""
@@ -277,7 +283,7 @@ class World:
         assert self.receiver is not None
         self.net.hosts[RECEIVER].down = True
         self.receiver.scope.cancel()
-        self.receiver.writer.close()
+        self.abandoned.append(self.receiver.writer)  # closing it would tidy up behind the dead
         self.receiver = None
 
     def _wake(self) -> None:
@@ -300,8 +306,9 @@ class World:
             )  # fmt: skip
 
         store = MortalStore(
-            self.conn, life, self._committed, slow=self.scenario.slow_disk, rng=self._rng
-        )
+            self.conn, life, self._committed, self._before,
+            slow=self.scenario.slow_disk, rng=self._rng,
+        )  # fmt: skip
         return Run(
             env=env,
             store=store,
@@ -315,6 +322,8 @@ class World:
 
     async def live(self, crash: Crash | None) -> Ended | None:
         """One life of the engine: to its end, or to its crash (None)."""
+        if self.receiver is None:  # whoever starts an engine sees to it first
+            await self.start_receiver()
         life = self.life = Life()
         self.run = run = self._new_run(life)
         ended: Ended | None = None
@@ -338,7 +347,7 @@ class World:
             await self._how_it_ended(group, life)
             ended = None
         finally:
-            self.reaper.disarm()
+            life.ended = True
             self.run = None
             with suppress(sqlite3.Error, StoreError):
                 run.inbox.close()  # type: ignore[attr-defined]  # a reader of a file
@@ -348,8 +357,9 @@ class World:
         await trio.sleep(crash.after)
 
         def kill() -> None:
-            life.dead = True
-            scope.cancel()
+            if self.life is life and not life.ended:
+                life.dead = True
+                scope.cancel()
 
         self.reaper.arm(crash.steps, kill)
         await trio.sleep_forever()
@@ -393,6 +403,14 @@ class World:
         )  # fmt: skip
         await intake(run, request, lambda _rows, _refused: None)
 
+    def close(self) -> None:
+        """Give every file back."""
+        self.conn.close()
+        for writer in self.abandoned:
+            writer.close()
+        if self.receiver is not None:
+            self.receiver.writer.close()
+
     # -- verdicts --------------------------------------------------------------------------
 
     def check_truth(self) -> None:
@@ -424,7 +442,7 @@ def _strangers(request: SendSms) -> SendSms:
         Task(tid=task.tid, port=task.port, to=(f"99977700{nth:04d}",), sms=STRANGERS_TEXT)
         for nth, task in enumerate(request.tasks)
     )
-    return SendSms(tasks=tasks)
+    return SendSms(tasks=tasks, sr_url=request.sr_url)
 
 
 def _shown(changes: Sequence[Any]) -> str:
