@@ -181,12 +181,13 @@ def several_ports() -> Iterator[None]:
 
 @contextmanager
 def answered_before_the_commit() -> Iterator[None]:
-    """The receiver says 200 and writes later."""
+    """The receiver says 200 and writes with the next push."""
+    waiting: list[Any] = []
 
     async def mutated(self: InboxSink, arrived: Any) -> None:
-        from campaign.receiver.sink import _Waiting
-
-        self._send.send_nowait(_Waiting(arrived))
+        late, waiting[:] = list(waiting), [arrived]
+        self._inbox.append_many(late)
+        self._on_commit()
 
     with _replaced((InboxSink, "commit", mutated)):
         yield

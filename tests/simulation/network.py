@@ -113,7 +113,7 @@ class ToDevices(httpx.AsyncBaseTransport):
         net, name, path = self._net, request.url.host, request.url.path
         weather = net.weathers[name]
         usual, slowest = net.latency[name]
-        fault = weather.draw_request(path)
+        fault, _, exactly = (weather.draw_request(path) or "").partition("@")
         net.trace("request", device=name, path=path, fault=fault)
         if net.refuses(name) or fault == "refuse":
             await trio.sleep(usual)
@@ -128,14 +128,16 @@ class ToDevices(httpx.AsyncBaseTransport):
         if fault == "busy-503":
             return httpx.Response(503, request=request)
         if fault == "request-lost":
-            await self._silence(weather, request)
+            await self._silence(weather, request, exactly)
         if fault in ("storm-16", "stranger-13"):
             weather.at_the_device = fault
         if fault == "slow":
             return await self._slow(request, weather, slowest)
         answer = await net.deliver(request)
         await trio.sleep(usual * weather.rng.random())
-        return await self._spoilt(fault, answer, weather, request)
+        if fault == "answer-lost":
+            await self._silence(weather, request, exactly)
+        return self._spoilt(fault, answer, weather, request)
 
     async def _slow(
         self, request: httpx.Request, weather: Weather, slowest: float
@@ -160,19 +162,19 @@ class ToDevices(httpx.AsyncBaseTransport):
             raise httpx.ReadError("the connection broke", request=request)
         return answers[0]
 
-    async def _silence(self, weather: Weather, request: httpx.Request) -> None:
-        """No answer: at once by a reset, or for as long as anybody waits."""
-        if weather.rng.random() < 0.7:
+    async def _silence(self, weather: Weather, request: httpx.Request, exactly: str) -> None:
+        """No answer: a reset at once, after a while, or for as long as anybody waits."""
+        if exactly:
+            await trio.sleep(float(exactly))
+        elif weather.rng.random() < 0.7:
             await trio.sleep(weather.rng.uniform(0, _HANGS))
         raise httpx.ReadError("connection reset", request=request)
 
-    async def _spoilt(
-        self, fault: str | None, answer: httpx.Response, weather: Weather, request: httpx.Request
+    def _spoilt(
+        self, fault: str, answer: httpx.Response, weather: Weather, request: httpx.Request
     ) -> httpx.Response:
         body = answer.content
         match fault:
-            case "answer-lost":
-                await self._silence(weather, request)
             case "error-page":
                 return httpx.Response(500, html="<h1>Internal error</h1>", request=request)
             case "truncated":

@@ -134,9 +134,8 @@ async def _live(world: World) -> None:
                 await trio.sleep(crash.downtime)
         elif ended and world.now() > scenario.calm:
             break
-    last = max((plan.start for plan in scenario.campaigns), default=0.0)
-    await world.until(max(scenario.calm, last + 1))
-    with trio.move_on_after(BOUND):
+    last = max(scenario.calm, *(plan.start for plan in scenario.campaigns))
+    with trio.move_on_at(world.zero + last + BOUND):
         while not await _one_life(world, None) or not _over(world):
             await trio.sleep(_AGAIN_AFTER)
 
@@ -154,10 +153,12 @@ async def _one_life(world: World, crash: object) -> bool:
 
 
 def _over(world: World) -> bool:
+    """Whether every list was launched and everybody is final."""
+    (launched,) = world.conn.execute("SELECT count(*) FROM campaigns").fetchone()
     (left,) = world.conn.execute(
         "SELECT count(*) FROM recipients WHERE state IN ('pending', 'held', 'assigned')"
     ).fetchone()
-    return left == 0
+    return left == 0 and launched == len(world.scenario.campaigns)
 
 
 async def _power_cut(world: World, downtime: float) -> None:

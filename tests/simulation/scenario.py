@@ -77,6 +77,10 @@ class DevicePlan:
     settings: Mapping[str, str] = field(default_factory=dict)
     crypt: str | None = None
     faults: Mapping[str, float] = field(default_factory=dict)
+    script: tuple[str, ...] = ()
+    """Faults of the first send requests, one each; `answer-lost@2` is silent for two seconds."""
+    pushes: tuple[str, ...] = ()
+    """Faults of the first pushes, one each."""
     clock_1970: bool = False
     latency: float = 0.05
     slowest: float = 20.0

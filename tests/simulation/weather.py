@@ -7,7 +7,7 @@ which faults were really reached. `calm` switches all of them off.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -24,6 +24,8 @@ from campaign.protocol.messages import (
 from tests.simulation.scenario import PUSH_FAULTS, REQUEST_FAULTS
 
 _POST_ONLY = frozenset({"reordered", "left-out", "storm-16", "stranger-13"})
+POST = "/goip_post_sms.html"
+
 _FAR_TID = 2_000_000_000
 """Nowhere near the tids of the runs' own ledgers (see `world`)."""
 
@@ -31,8 +33,16 @@ _FAR_TID = 2_000_000_000
 class Weather:
     """The faults of one device. `draw_request` and `draw_push` name what happens next, if any."""
 
-    def __init__(self, faults: Mapping[str, float], rng: random.Random) -> None:
+    def __init__(
+        self,
+        faults: Mapping[str, float],
+        rng: random.Random,
+        script: Sequence[str] = (),
+        pushes: Sequence[str] = (),
+    ) -> None:
         self._shares = dict(faults)
+        self._script = list(script)
+        self._pushes = list(pushes)
         self.rng = rng
         self.calm = False
         self.at_the_device: str | None = None
@@ -50,12 +60,16 @@ class Weather:
 
     def draw_request(self, path: str) -> str | None:
         """The fault of this request, None for a good one."""
+        if path == POST and self._script:
+            return self._script.pop(0) or None
         fault = self._draw(REQUEST_FAULTS)
-        if fault in _POST_ONLY and path != "/goip_post_sms.html":
+        if fault in _POST_ONLY and path != POST:
             return None
         return fault
 
     def draw_push(self) -> str | None:
+        if self._pushes:
+            return self._pushes.pop(0) or None
         return self._draw(PUSH_FAULTS)
 
     # -- pushes -----------------------------------------------------------------------------

@@ -57,7 +57,8 @@ BOUND = 3 * 3600.0
 """Seconds after the last fault within which everything must be final."""
 
 _CHECKPOINT_EVERY = 32
-_FIRST_TID = 1_000_000_000
+_FULL = 2
+"""PRAGMA synchronous as a number: only then does a commit survive a power cut."""
 
 
 @dataclass
@@ -172,7 +173,7 @@ class World:
             return
         if changes:
             self._traced("commit", n=self.commits, changes=_shown(changes))
-        if self.conn.execute("PRAGMA main.synchronous").fetchone()[0] < 2:
+        if changes and self.conn.execute("PRAGMA main.synchronous").fetchone()[0] < _FULL:
             self.images = [*self.images[-3:], self.conn.serialize()]
 
     def _before(self, kind: str) -> None:
@@ -204,7 +205,10 @@ class World:
             self._reached("clock-1970")
         settings = SimulatorSettings(**{"name": plan.name, **plan.simulator})
         self.net.weathers[plan.name] = Weather(
-            plan.faults, random.Random(f"{self.scenario.seed} weather {plan.name}")
+            plan.faults,
+            random.Random(f"{self.scenario.seed} weather {plan.name}"),
+            plan.script,
+            plan.pushes,
         )
         self.net.latency[plan.name] = (plan.latency, plan.slowest)
         client = httpx.AsyncClient(transport=ToReceiver(self.net, plan.name))
@@ -236,28 +240,29 @@ class World:
         def post(request: SendSms, now: float) -> tuple[Verdict, ...]:
             fault, weather.at_the_device = weather.at_the_device, None
             try:
-                for task in request.tasks:
-                    self._check_intent(name, task)
+                first = all([self._check_intent(name, task) for task in request.tasks])
             except Broken as error:
                 self.fail(error)
                 return ()
             if fault == "storm-16":
                 return tuple(Verdict(task.tid, 16, "") for task in request.tasks)
-            if fault == "stranger-13":
+            if fault == "stranger-13" and first:
                 judge(_strangers(request), now)
             return judge(request, now)
 
         simulator.device.post = post  # type: ignore[method-assign]  # the door of this one device
 
-    def _check_intent(self, name: str, task: Task) -> None:
+    def _check_intent(self, name: str, task: Task) -> bool:
+        """I4; whether this is its first post."""
         row = self.conn.execute(
-            "SELECT state, body, sha256 FROM tasks WHERE gateway_id = ? AND tid = ?",
+            "SELECT state, body, sha256, posts FROM tasks WHERE gateway_id = ? AND tid = ?",
             (self.ids[name], task.tid),
         ).fetchone()
         if row is None or row["state"] == "planned":
             raise Broken("I4", f"{name} sees tid {task.tid}, which has no committed intent")
         if hashlib.sha256(row["body"]).hexdigest() != row["sha256"]:
             raise Broken("I4", f"tid {task.tid}: its stored object is not the one of its intent")
+        return bool(row["posts"] == 1)
 
     def reboots(self) -> int:
         return sum(simulator.device.power.boots - 1 for simulator in self.simulators.values())
