@@ -45,6 +45,9 @@ class Verdict:
     unknown: Counter[str] = field(default_factory=Counter)
     sometimes: Counter[str] = field(default_factory=Counter)
     digest: str = ""
+    operations: int = 0
+    requests: int = 0
+    pushes: int = 0
 
 
 def play(seed: int, *, trace: Callable[[str], None] | None = None) -> Verdict:
@@ -181,6 +184,8 @@ async def _calm_down(world: World) -> None:
 
 def _keep(world: World, verdict: Verdict) -> None:
     verdict.commit = world.commits
+    verdict.operations, verdict.pushes = world.operations, world.pushes
+    verdict.requests = sum(weather.requests for weather in world.net.weathers.values())
     verdict.seconds = world.now()
     verdict.crashes = world.crashes
     verdict.reboots = world.reboots()

@@ -81,6 +81,8 @@ class DevicePlan:
     """Faults of the first send requests, one each; `answer-lost@2` is silent for two seconds."""
     pushes: tuple[str, ...] = ()
     """Faults of the first pushes, one each."""
+    nth_request: tuple[int, str] | None = None
+    """The one request (counted from 0) that meets this fault."""
     clock_1970: bool = False
     latency: float = 0.05
     slowest: float = 20.0
@@ -139,6 +141,10 @@ class Scenario:
     crashes: tuple[Crash, ...] = ()
     calm: float = 300.0
     slow_disk: float = 0.0
+    nth_operation: int | None = None
+    """The one operation of the ledger (counted from 0) that its disk refuses."""
+    nth_push: int | None = None
+    """The one push (counted from 0) that the inbox's disk refuses."""
     inbox_every: float = 5.0
     """How often the engine looks at the inbox should a wake-up be lost."""
 

@@ -39,10 +39,13 @@ class Weather:
         rng: random.Random,
         script: Sequence[str] = (),
         pushes: Sequence[str] = (),
+        nth_request: tuple[int, str] | None = None,
     ) -> None:
         self._shares = dict(faults)
         self._script = list(script)
         self._pushes = list(pushes)
+        self._nth = nth_request
+        self.requests = 0
         self.rng = rng
         self.calm = False
         self.at_the_device: str | None = None
@@ -60,6 +63,9 @@ class Weather:
 
     def draw_request(self, path: str) -> str | None:
         """The fault of this request, None for a good one."""
+        self.requests += 1
+        if self._nth is not None and self.requests - 1 == self._nth[0]:
+            return self._nth[1]
         if path == POST and self._script:
             return self._script.pop(0) or None
         fault = self._draw(REQUEST_FAULTS)

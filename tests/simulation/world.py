@@ -41,7 +41,7 @@ from campaign.store.alarms import lift_alarms
 from campaign.store.campaigns import find_campaign, list_campaigns
 from campaign.store.door import transaction
 from campaign.store.gateways import GatewayRow, add_gateway, receiver_tokens
-from campaign.store.inbox import InboxReader, InboxWriter
+from campaign.store.inbox import Arrived, InboxReader, InboxWriter
 from campaign.store.opening import open_ledger
 from campaign.store.tasks import live_tasks
 from tests.simulation.invariants import STRANGERS_TEXT, Broken, Checker, against_truth, on_air
@@ -69,6 +69,20 @@ class Receiver:
     scope: trio.CancelScope
 
 
+@dataclass(frozen=True)
+class _Disk:
+    """The inbox's disk, which may refuse one write."""
+
+    world: World
+    writer: InboxWriter
+
+    def append_many(self, rows: Sequence[Arrived]) -> int:
+        self.world.pushes += 1
+        if self.world.pushes - 1 == self.world.scenario.nth_push:
+            raise StoreError("disk I/O error")
+        return self.writer.append_many(rows)
+
+
 @dataclass
 class World:
     """One scenario as it runs. Open it with `run`."""
@@ -87,6 +101,8 @@ class World:
     life: Life = field(default_factory=Life)
     clock_step: timedelta = timedelta()
     commits: int = 0
+    operations: int = 0
+    pushes: int = 0
     crashes: int = 0
     failure: BaseException | None = None
     acknowledged: list[bytes] = field(default_factory=list)
@@ -177,7 +193,11 @@ class World:
             self.images = [*self.images[-3:], self.conn.serialize()]
 
     def _before(self, kind: str) -> None:
-        """What SQLite says of a disk without room, also where a page was still free."""
+        """What SQLite says of a disk that fails, or without room where a page was still free."""
+        self.operations += 1
+        if self.operations - 1 == self.scenario.nth_operation:
+            self._reached(f"disk-error on a {kind}")
+            raise sqlite3.OperationalError("disk I/O error")
         if self.disk_full and kind == "write":
             raise sqlite3.OperationalError("database or disk is full")
 
@@ -209,6 +229,7 @@ class World:
             random.Random(f"{self.scenario.seed} weather {plan.name}"),
             plan.script,
             plan.pushes,
+            plan.nth_request,
         )
         self.net.latency[plan.name] = (plan.latency, plan.slowest)
         client = httpx.AsyncClient(transport=ToReceiver(self.net, plan.name))
@@ -271,7 +292,7 @@ class World:
 
     async def start_receiver(self) -> None:
         writer = InboxWriter.open(self.inbox, self.env("inbox").nonce)
-        sink = InboxSink(writer, on_commit=self._wake, inline=True)
+        sink = InboxSink(_Disk(self, writer), on_commit=self._wake, inline=True)
         scope = trio.CancelScope()
 
         async def commit() -> None:
