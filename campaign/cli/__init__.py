@@ -30,6 +30,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pause": "campaign.cli.watching.pause",
     "continue": "campaign.cli.watching.continue_",
     "cancel": "campaign.cli.watching.cancel",
+    "resolve": "campaign.cli.deciding.resolve",
+    "retry": "campaign.cli.deciding.retry",
     "report": "campaign.cli.report.report",
     "verify": "campaign.cli.verify.verify",
     "gateway": "campaign.cli.gateway.gateway",

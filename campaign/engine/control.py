@@ -22,10 +22,12 @@ from campaign.engine.conversation import Lines
 from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
-from campaign.engine.runtime import Run
+from campaign.engine.runtime import Campaign, Run
 from campaign.engine.steer import carry_out
 from campaign.engine.verbs import STEERS, perform
 from campaign.errors import CampaignError, EngineError, GatewayError, RemoteProtocolError
+from campaign.planner.rulings import AGAIN
+from campaign.planner.states import CampaignState
 from campaign.store.campaigns import get_campaign
 from campaign.store.paths import socket_address
 
@@ -111,10 +113,25 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
             await carry_out(run, campaign, STEERS[verb])
     else:
         await run.reload()
+    if result.get("as") in AGAIN and not result["dry_run"]:
+        result["taken_up"] = await _take_up(run, parameters["name"])
     for gateway in run.gateways.values():
         gateway.duties.ring()
     run.ring()
     return {"result": result}
+
+
+async def _take_up(run: Run, name: str) -> bool:
+    """Send for a campaign that may go on; False if this run does not (it may be about to end, or
+    was started for another job: `resume` goes on then)."""
+    row = await run.store.read(get_campaign, name)
+    if row.state is not CampaignState.RUNNING or not run.targets:
+        return False
+    campaign = run.campaigns.setdefault(row.id, Campaign.from_row(row))
+    campaign.state = row.state
+    run.targets.add(row.id)
+    run.reopened += 1
+    return True
 
 
 async def _fetch(run: Run, names: list[str] | None, delete: bool) -> dict[str, Any]:

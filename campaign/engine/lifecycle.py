@@ -81,8 +81,11 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
             campaign.why = {"receipts": f"{missing} missing, at most until {until} UTC"}
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
+    reopened = run.reopened
     if not await run.write(finish_if_final, run.now_ms(), campaign.id, campaign.name):
         return now  # late evidence has opened a recipient again
+    if run.reopened != reopened:
+        return now  # somebody decided to send again right after it was finished
     campaign.why.clear()
     run.targets.discard(campaign.id)
     ended.finished.append(campaign.name)

@@ -203,6 +203,8 @@ class Run:
     changed: Bell = field(default_factory=Bell)
     """Rung when counts or states may have changed."""
     inbox_bell: Bell = field(default_factory=Bell)
+    reopened: int = 0
+    """How often a decision gave a target campaign something to send again."""
     stopping: bool = False
     posting: int = 0
     """Posts on the wire now."""

@@ -28,11 +28,12 @@ from campaign.protocol.messages import (
     StatusReport,
     UnknownPush,
 )
+from campaign.store.campaigns import campaign_options
 from campaign.store.gateways import boot_of, keep_status
 from campaign.store.inbound import known_numbers
 from campaign.store.inbox import InboxRow
 from campaign.store.journal import incident, read_meta, write_meta
-from campaign.store.outcomes import AfterFailure, Folded, campaign_options, fold_report
+from campaign.store.outcomes import AfterFailure, Folded, fold_report
 from campaign.store.sims import fell_back, store_states
 
 _BATCH = 200

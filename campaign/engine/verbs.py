@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from campaign.engine.deciding import resolve, retry
 from campaign.errors import UsageError
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState, FenceReason, RecipientState, TaskState
@@ -215,6 +216,8 @@ VERBS: Mapping[str, Verb] = {
     "pause": _pause,
     "continue": _continue,
     "cancel": _cancel,
+    "resolve": resolve,
+    "retry": retry,
     "lift-all": _lift_all,
     "optouts-changed": _optouts_changed,
 }

@@ -14,6 +14,7 @@ from campaign.errors import UsageError
 from campaign.planner.options import CampaignOptions
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.journal import Tally, decide
+from campaign.store.unproved import back_to_unknown, unproved_waiting
 
 _DAY_MS = 86_400_000
 _GUARD_DAYS = 7
@@ -267,10 +268,16 @@ def counts(conn: sqlite3.Connection, campaign_id: int) -> dict[RecipientState, i
 def cancel_waiting(
     conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str, *, by: str
 ) -> int:
-    """Cancel every recipient that is not in flight; returns how many."""
+    """Cancel every recipient that is not in flight; returns how many.
+
+    One that waits to be sent to again is not cancelled but unknown, as it was.
+    """
     tally = Tally()
     total = 0
     for state in (RecipientState.PENDING, RecipientState.HELD):
+        unproved = unproved_waiting(conn, campaign_id, state)
+        back_to_unknown(conn, unproved, why)
+        tally.moved(campaign_id, state, RecipientState.UNKNOWN, len(unproved))
         moved = conn.execute(
             """
             UPDATE recipients SET state = 'cancelled', due_ms = NULL, cause = NULL, reason = ?
@@ -293,3 +300,13 @@ def shown_counts(conn: sqlite3.Connection, campaign: CampaignRow) -> dict[Recipi
         tallies[RecipientState.HELD] += tallies[RecipientState.PENDING]
         tallies[RecipientState.PENDING] = 0
     return tallies
+
+
+def campaign_options(
+    conn: sqlite3.Connection, campaign_id: int
+) -> tuple[CampaignState, CampaignOptions]:
+    """State and options of a campaign: what a failure in it may lead to."""
+    row = conn.execute(
+        "SELECT state, options FROM campaigns WHERE id = ?", (campaign_id,)
+    ).fetchone()
+    return CampaignState(row["state"]), CampaignOptions.decode(row["options"])

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from campaign.planner.split import Claimable, Grant, PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
+from campaign.store.unproved import back_to_unknown, is_unproved
 
 LARGEST_TID = 2**31 - 1
 """Firmware keeps a signed 32-bit integer."""
@@ -132,6 +133,10 @@ def _skip(
 ) -> None:
     if not opted_out:
         return
+    unproved = [recipient_id for recipient_id in opted_out if is_unproved(conn, recipient_id)]
+    back_to_unknown(conn, unproved, "opted out")
+    tally.moved(campaign_id, RecipientState.PENDING, RecipientState.UNKNOWN, len(unproved))
+    opted_out = [recipient_id for recipient_id in opted_out if recipient_id not in unproved]
     conn.executemany(
         """
         UPDATE recipients SET state = 'skipped', cause = 'opted_out', reason = 'opted out'
@@ -277,9 +282,9 @@ def release(
 ) -> int:
     """Close a task whose open attempts are proved unsent; its recipients wait again.
 
-    Where the campaign was cancelled they are cancelled. Returns how many were released. The
-    attempt is given back: it never was one. `avoid` ('gateway:port') is where they should not go
-    next.
+    Where the campaign was cancelled they are cancelled, or unknown as before if an earlier attempt
+    of theirs is. Returns how many were released. The attempt is given back: it never was one.
+    `avoid` ('gateway:port') is where they should not go next.
     """
     campaign = conn.execute(
         """
@@ -289,7 +294,6 @@ def release(
         (task_id,),
     ).fetchone()
     cancelled = campaign["state"] == CampaignState.CANCELLED
-    state = RecipientState.CANCELLED if cancelled else RecipientState.PENDING
     recipients = conn.execute(
         "SELECT recipient_id FROM attempts WHERE task_id = ? AND live = 1 ORDER BY recipient_id",
         (task_id,),
@@ -297,15 +301,23 @@ def release(
     conn.execute(
         "UPDATE attempts SET live = 0, reason = ? WHERE task_id = ? AND live = 1", (why, task_id)
     )
+    state = RecipientState.CANCELLED if cancelled else RecipientState.PENDING
+    reason = "campaign cancelled" if cancelled else None
+    unproved = {row[0] for row in recipients if cancelled and is_unproved(conn, row[0])}
     conn.executemany(
         """
         UPDATE recipients SET state = ?, attempts = attempts - 1, gateway_id = NULL, port = NULL,
             tid = NULL, reason = ?, avoid = coalesce(?, avoid) WHERE id = ?
         """,
-        [(state, "campaign cancelled" if cancelled else None, avoid, row[0]) for row in recipients],
+        [(state, reason, avoid, row[0]) for row in recipients if row[0] not in unproved],
+    )
+    back_to_unknown(conn, sorted(unproved), "campaign cancelled")
+    conn.executemany(
+        "UPDATE recipients SET attempts = attempts - 1 WHERE id = ?", [(id_,) for id_ in unproved]
     )
     tally = Tally()
-    tally.moved(campaign["id"], RecipientState.ASSIGNED, state, len(recipients))
+    tally.moved(campaign["id"], RecipientState.ASSIGNED, state, len(recipients) - len(unproved))
+    tally.moved(campaign["id"], RecipientState.ASSIGNED, RecipientState.UNKNOWN, len(unproved))
     tally.store(conn)
     close(conn, task_id, now_ms, f"released: {why}")
     if recipients:

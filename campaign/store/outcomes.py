@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from campaign.planner.options import CampaignOptions
 from campaign.planner.reconcile import (
     AttemptFacts,
     Counters,
@@ -21,7 +20,6 @@ from campaign.planner.reconcile import (
 )
 from campaign.planner.retry import Failure, Final, Retry
 from campaign.planner.states import (
-    CampaignState,
     Evidence,
     FenceReason,
     Outcome,
@@ -33,6 +31,7 @@ from campaign.protocol.messages import TaskReport
 from campaign.store.claims import close
 from campaign.store.journal import Tally, decide, incident
 from campaign.store.receipts import claim_parked
+from campaign.store.unproved import EARLIER, is_unproved
 
 R = RecipientState
 
@@ -61,6 +60,7 @@ class _Task:
     state: str
     doubt: str | None
     fence: str | None
+    verdict: str | None
     counters: Counters | None
 
 
@@ -151,7 +151,7 @@ def _find(conn: sqlite3.Connection, gateway_id: int, tid: int) -> _Task | None:
         # index tasks_tid; the newest wins should a tid ever come round again
         """
         SELECT id, campaign_id, gateway_id, port, size, state, doubt, fence, c_sending, c_sent,
-            c_failed, c_unsent
+            c_failed, c_unsent, verdict
         FROM tasks WHERE gateway_id = ? AND tid = ? ORDER BY id DESC LIMIT 1
         """,
         (gateway_id, tid),
@@ -167,7 +167,7 @@ def _as_task(row: sqlite3.Row) -> _Task:
     )
     return _Task(
         row["id"], row["campaign_id"], row["gateway_id"], row["port"], row["size"], row["state"],
-        row["doubt"], row["fence"], counters,
+        row["doubt"], row["fence"], row["verdict"], counters,
     )  # fmt: skip
 
 
@@ -175,9 +175,8 @@ def _attempts(conn: sqlite3.Connection, task_id: int) -> list[sqlite3.Row]:
     return conn.execute(
         """
         SELECT a.idx, a.recipient_id, a.live, a.outcome, a.port, r.number, r.state, r.failures,
-            r.tid = t.tid AND r.gateway_id = t.gateway_id AS latest
+            r.evidence
         FROM attempts AS a JOIN recipients AS r ON r.id = a.recipient_id
-        JOIN tasks AS t ON t.id = a.task_id
         WHERE a.task_id = ? ORDER BY a.idx
         """,
         (task_id,),
@@ -249,6 +248,8 @@ class _Applier:
         if state is R.ASSIGNED or state in _RISES_TO_SENT:
             self._sent.append((evidence, port, at, state, row["recipient_id"]))
             self.tally.moved(self.task.campaign_id, state, R.SENT)
+        elif state is R.SENT and row["evidence"] == Evidence.OPERATOR:
+            self._sent.append((evidence, port, at, state, row["recipient_id"]))
         if not row["live"] and state is not R.UNKNOWN:
             self._late_sent(row, state)
         if self.task.fence == FenceReason.OPT_OUT and self._opted_out(row["number"]):
@@ -263,10 +264,23 @@ class _Applier:
         )
 
     def _late_sent(self, row: sqlite3.Row, state: R) -> None:
-        if state in (R.SENT, R.DELIVERED, R.UNDELIVERED, R.NO_RECEIPT):
+        if self._sent_otherwise(row):
             self._incident("duplicate", "two attempts are reported sent", row)
-        else:
+        elif not (state in _OPEN_TO_NEWS and self._was_unknown(row)):
             self._incident("anomaly", f"reported sent while it was {state}", row)
+
+    def _sent_otherwise(self, row: sqlite3.Row) -> bool:
+        """Whether another attempt is on record as sent (nobody's word alone makes two of one)."""
+        other = self.conn.execute(
+            "SELECT 1 FROM attempts WHERE recipient_id = ? AND task_id <> ? AND outcome = 'sent'",
+            (row["recipient_id"], self.task.id),
+        )
+        return other.fetchone() is not None
+
+    def _was_unknown(self, row: sqlite3.Row) -> bool:
+        """Whether this attempt was never proved to be anything."""
+        released = (self.task.verdict or "").startswith("released")
+        return row["outcome"] == Outcome.TIMEOUT or (row["outcome"] is None and not released)
 
     def _apply_failed(self, row: sqlite3.Row, settled: Settled) -> None:
         assert settled.failure is not None  # noqa: S101 - a failed outcome always carries its row
@@ -275,13 +289,26 @@ class _Applier:
         state = R(row["state"])
         if row["live"]:
             self._done(works=None if failure.kind.value == "permanent" else False)
-        elif state is not R.UNKNOWN or not self._is_newest(row):
+        elif not self._is_newest(row):
+            return
+        elif row["evidence"] == Evidence.OPERATOR:
+            self._against_a_word(row, state, failures, failure)
+            return
+        elif state is not R.UNKNOWN:
             return
         what = self.after_failure(failure, failures)
         if isinstance(what, Retry):
             self._retry(row, state, what, failures, failure)
         else:
             self._fail(row, state, failures, failure)
+
+    def _against_a_word(self, row: sqlite3.Row, state: R, failures: int, failure: Failure) -> None:
+        """Proved failed after somebody ruled: as failed, which is now proved and stays final; or as
+        sent, which the ledger has no way back from, so that both stand side by side."""
+        if state is R.FAILED:
+            self._fail(row, state, failures, failure)
+        elif state is R.SENT:
+            self._incident("anomaly", "proved failed, yet it was resolved as sent", row)
 
     def _retry(
         self, row: sqlite3.Row, state: R, retry: Retry, failures: int, failure: Failure
@@ -305,6 +332,9 @@ class _Applier:
         )  # fmt: skip
 
     def _fail(self, row: sqlite3.Row, state: R, failures: int, failure: Failure) -> None:
+        if is_unproved(self.conn, row["recipient_id"]):
+            self._stay_unknown(row, state, failures, failure)
+            return
         self.conn.execute(
             """
             UPDATE recipients SET state = 'failed', evidence = 'report', cause = NULL,
@@ -313,6 +343,19 @@ class _Applier:
             (failures, failure.code, failure.reason, row["recipient_id"]),
         )
         self.tally.moved(self.task.campaign_id, state, R.FAILED)
+
+    def _stay_unknown(self, row: sqlite3.Row, state: R, failures: int, failure: Failure) -> None:
+        """Sent to again after an unknown attempt, and this one failed: not proved unsent."""
+        if state is R.FAILED:
+            return  # on somebody's word, and it stands on no more than that
+        self.conn.execute(
+            """
+            UPDATE recipients SET state = 'unknown', evidence = 'none', cause = 'ambiguous',
+                failures = ?, code = ?, reason = ? WHERE id = ?
+            """,
+            (failures, failure.code, f"{failure.reason}; {EARLIER}", row["recipient_id"]),
+        )
+        self.tally.moved(self.task.campaign_id, state, R.UNKNOWN)
 
     def _apply_timeout(self, row: sqlite3.Row, settled: Settled) -> None:
         assert settled.failure is not None  # noqa: S101 - as above
@@ -373,6 +416,10 @@ _RISES_TO_SENT = frozenset(
     {R.UNKNOWN, R.FAILED, R.PENDING, R.HELD, R.CANCELLED, R.SKIPPED, R.EXPIRED}
 )
 
+_OPEN_TO_NEWS = frozenset({R.SENT, R.PENDING, R.HELD, R.ASSIGNED})
+"""Taken for sent, or sent again, by a decision: a report that an unknown attempt went out is what
+was allowed for, no contradiction."""
+
 
 def close_unknown(
     conn: sqlite3.Connection, now_ms: int, task_id: int, cause: UnknownCause, why: str
@@ -428,7 +475,9 @@ def settle_without_receipts(conn: sqlite3.Connection, now_ms: int, campaign_id: 
         """
         UPDATE recipients SET state = 'no_receipt', reason = 'no delivery receipt in time'
         WHERE campaign_id = ? AND state = 'sent'
-            AND evidence <> 'accepted' -- the old interface gives none
+            -- the old interface gives none; where only somebody's word says that it was sent,
+            -- nothing more is waited for (a receipt that comes all the same refines it)
+            AND evidence NOT IN ('accepted', 'operator')
         """,
         (campaign_id,),
     ).rowcount
@@ -441,13 +490,3 @@ def settle_without_receipts(conn: sqlite3.Connection, now_ms: int, campaign_id: 
             campaign_id=campaign_id,
         )  # fmt: skip
     return moved
-
-
-def campaign_options(
-    conn: sqlite3.Connection, campaign_id: int
-) -> tuple[CampaignState, CampaignOptions]:
-    """State and options of a campaign: what a failure in it may lead to."""
-    row = conn.execute(
-        "SELECT state, options FROM campaigns WHERE id = ?", (campaign_id,)
-    ).fetchone()
-    return CampaignState(row["state"]), CampaignOptions.decode(row["options"])

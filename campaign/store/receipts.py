@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from campaign.planner.states import RecipientState
+from campaign.planner.states import Evidence, RecipientState
 from campaign.protocol.codes import ReceiptClass, classify_receipt, receipt_meaning
 from campaign.store.journal import Tally, incident
 
@@ -67,22 +67,30 @@ _ANYBODY = """
         (SELECT id FROM campaigns WHERE state IN ('running', 'paused', 'waiting'))
 """
 
+_DECIDED = "('pending', 'held', 'sent', 'delivered', 'undelivered', 'no_receipt')"
+"""States in which a recipient with an attempt that was never proved to be anything is only because
+it is to be sent to again, or was."""
+
 
 def _candidates(conn: sqlite3.Connection, gateway_id: int, receipt: Receipt) -> list[sqlite3.Row]:
     where = "r.number = :number" if receipt.number else _ANYBODY
     return conn.execute(
         f"""
         SELECT a.task_id, a.idx, a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state,
-            r.campaign_id
+            r.campaign_id, r.evidence
         FROM recipients AS r JOIN attempts AS a ON a.recipient_id = r.id
         JOIN tasks AS t ON t.id = a.task_id
         WHERE {where} AND t.gateway_id = :gateway AND (:port IS NULL OR t.port = :port)
             AND a.receipts < r.parts AND a.live = 0
             AND (a.outcome = 'sent' OR (a.outcome IS NOT 'failed' AND r.state = 'unknown')
                 -- reported failed, yet the network has it; not if the device never took it
-                OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed'))
+                OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed')
+                -- never proved to be anything, and somebody has decided about it since
+                OR ((r.evidence = 'operator' OR r.state IN {_DECIDED})
+                    AND (a.outcome = 'timeout' OR (a.outcome IS NULL AND t.state = 'closed'
+                        AND t.verdict NOT LIKE 'released%'))))
             AND (a.at IS NULL OR :at IS NULL OR a.at <= :at)
-        ORDER BY a.outcome IS 'failed', a.task_id DESC, a.idx LIMIT 2
+        ORDER BY a.outcome IS 'failed', a.outcome IS NOT 'sent', a.task_id DESC, a.idx LIMIT 2
         """,
         {
             "number": receipt.number,
@@ -108,7 +116,8 @@ def claim_parked(
             # index receipts_parked is small: only receipts that are early or nobody's
             """
             SELECT p.id, p.port, p.number, p.at, p.code, p.received_ms, a.task_id, a.idx,
-                a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state, r.campaign_id
+                a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state, r.campaign_id,
+                r.evidence
             FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
             JOIN recipients AS r ON r.id = a.recipient_id
             CROSS JOIN receipts AS p ON p.number = r.number
@@ -130,10 +139,10 @@ def claim_parked(
 def _match(
     conn: sqlite3.Connection, now_ms: int, receipt_id: int, receipt: Receipt, row: sqlite3.Row
 ) -> None:
-    if row["outcome"] == "failed":
+    trouble = _trouble(conn, row)
+    if trouble is not None:
         incident(
-            conn, now_ms, "anomaly", "reported failed, yet it has a delivery receipt",
-            campaign_id=row["campaign_id"], task_id=row["task_id"],
+            conn, now_ms, *trouble, campaign_id=row["campaign_id"], task_id=row["task_id"],
             recipient_id=row["recipient_id"],
         )  # fmt: skip
     conn.execute(
@@ -153,9 +162,16 @@ def _match(
         """,
         (received, code, row["task_id"], row["idx"]),
     )
-    state = _state_after(R(row["state"]), delivered=delivered, whole=whole)
+    if trouble is not None and trouble[0] == "duplicate":
+        return  # the recipient is what its other attempt made it
+    state = _state_after(R(row["state"]), row["evidence"], delivered=delivered, whole=whole)
     if state is None:
         return
+    if row["state"] in (R.PENDING, R.HELD):  # it went out before it was sent again: no need to
+        conn.execute(
+            "UPDATE recipients SET state = 'sent', due_ms = NULL WHERE id = ?",
+            (row["recipient_id"],),
+        )
     conn.execute(
         """
         UPDATE recipients SET state = ?, evidence = 'receipt', delivered_at = ?, cause = NULL,
@@ -174,10 +190,28 @@ def _match(
     tally.store(conn)
 
 
-def _state_after(state: R, *, delivered: bool, whole: bool) -> R | None:
+def _trouble(conn: sqlite3.Connection, row: sqlite3.Row) -> tuple[str, str] | None:
+    """(kind, words) of what this receipt contradicts, if anything."""
+    if row["outcome"] == "failed":
+        return "anomaly", "reported failed, yet it has a delivery receipt"
+    if row["state"] == R.FAILED:
+        return "anomaly", "resolved as failed, yet it has a delivery receipt"
+    if (
+        row["outcome"] != "sent"
+        and conn.execute(
+            "SELECT 1 FROM attempts WHERE recipient_id = ? AND task_id <> ? AND outcome = 'sent'",
+            (row["recipient_id"], row["task_id"]),
+        ).fetchone()
+    ):
+        return "duplicate", "two attempts have a delivery receipt"
+    return None
+
+
+def _state_after(state: R, evidence: str, *, delivered: bool, whole: bool) -> R | None:
     """The recipient's next state, None if this receipt moves nothing."""
-    if state not in (R.SENT, R.NO_RECEIPT, R.UNKNOWN, R.ASSIGNED, R.FAILED):
+    if state in (R.DELIVERED, R.UNDELIVERED, R.CANCELLED, R.SKIPPED, R.EXPIRED):
         return None
     if not whole:
-        return R.SENT if state in (R.UNKNOWN, R.ASSIGNED, R.FAILED) else None
+        known = state in (R.SENT, R.NO_RECEIPT) and evidence != Evidence.OPERATOR
+        return None if known else R.SENT
     return R.DELIVERED if delivered else R.UNDELIVERED

@@ -10,6 +10,7 @@ from campaign.planner.states import FenceReason, RecipientState, TaskState, Unkn
 from campaign.protocol.device_codec import decode_send_sms
 from campaign.store.claims import close, release
 from campaign.store.journal import Tally, decide, incident
+from campaign.store.unproved import back_to_unknown, is_unproved
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,8 @@ def reject(
         "SELECT recipient_id FROM attempts WHERE task_id = ? AND live = 1 ORDER BY recipient_id",
         (task_id,),
     ).fetchall()
+    ids = [row["recipient_id"] for row in rows]
+    unproved = [id_ for id_ in ids if is_unproved(conn, id_)]
     conn.execute(
         """
         UPDATE attempts SET live = 0, outcome = 'failed', evidence = 'accepted', program = ?,
@@ -325,9 +328,12 @@ def reject(
         UPDATE recipients SET state = 'failed', evidence = 'report', code = ?, reason = ?,
             failures = failures + 1 WHERE id = ?
         """,
-        [(code, reason, row["recipient_id"]) for row in rows],
+        [(code, reason, id_) for id_ in ids if id_ not in unproved],
     )
-    tally.moved(task.campaign_id, RecipientState.ASSIGNED, RecipientState.FAILED, len(rows))
+    back_to_unknown(conn, unproved, f"refused by code {code}: {reason}")
+    failed = len(ids) - len(unproved)
+    tally.moved(task.campaign_id, RecipientState.ASSIGNED, RecipientState.FAILED, failed)
+    tally.moved(task.campaign_id, RecipientState.ASSIGNED, RecipientState.UNKNOWN, len(unproved))
     tally.store(conn)
     close(conn, task_id, now_ms, f"refused by code {code}: {reason}")
 

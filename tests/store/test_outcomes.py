@@ -11,10 +11,10 @@ import pytest
 from campaign.planner.reconcile import Counters
 from campaign.planner.states import CampaignState, FenceReason, UnknownCause
 from campaign.protocol.messages import FailedRow, SentRow, TaskReport
+from campaign.store.campaigns import campaign_options
 from campaign.store.claims import release
 from campaign.store.outcomes import (
     ambiguity,
-    campaign_options,
     close_unknown,
     settle_without_receipts,
     task_counters,

@@ -1,0 +1,88 @@
+"""What may be decided about recipients whose outcome nobody knows, and what that risks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from campaign.errors import UsageError
+from campaign.planner.states import UnknownCause
+
+C = UnknownCause
+
+
+class Ruling(StrEnum):
+    """What an unknown recipient is taken for: sent, failed, or one to be sent to once more."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    RESEND = "resend"
+
+
+class Decision(StrEnum):
+    """Kinds of stored decisions about one recipient; the last two permit one more attempt each."""
+
+    RESOLVED_SENT = "resolved_sent"
+    RESOLVED_FAILED = "resolved_failed"
+    RESEND = "resend"
+    RETRY_FAILED = "retry_failed"
+
+
+KIND: Final[Mapping[Ruling, Decision]] = {
+    Ruling.SENT: Decision.RESOLVED_SENT,
+    Ruling.FAILED: Decision.RESOLVED_FAILED,
+    Ruling.RESEND: Decision.RESEND,
+}
+AGAIN: Final = (Decision.RESEND, Decision.RETRY_FAILED)
+
+MAY_BE_QUEUED: Final = frozenset({C.UNREACHABLE, C.SILENCE, C.NO_ANSWER, C.COLLISION, C.RESTORED})
+"""Nothing proves that the gateway's queue is rid of it: it may still go out by itself. (A timeout
+is the device's last word on its place, counters that add up leave no queue, and neither does a
+restart that was fenced.)"""
+
+
+def parse_causes(words: Iterable[str]) -> tuple[UnknownCause, ...]:
+    """Causes by name, or `all`; in the order of the table. Raises `UsageError`."""
+    named = {word.strip().lower().replace("-", "_") for word in words}
+    unknown = sorted(named - set(C) - {"all"})
+    if unknown:
+        raise UsageError(f"unknown cause {unknown[0]!r}: known are {', '.join(C)}, or all")
+    return tuple(cause for cause in C if cause in named or "all" in named)
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What sending again risks, in numbers.
+
+    `by_cause`: recipients of causes that leave a queue behind. `queued`: those of them whose
+    gateway never confirmed that it took them back, by its name.
+    """
+
+    by_cause: Mapping[str, int]
+    queued: Mapping[str, int]
+
+    @property
+    def recipients(self) -> int:
+        return sum(self.by_cause.values())
+
+    def sentence(self) -> str:
+        """The risk in words; empty without one."""
+        if not self.recipients:
+            return ""
+        words = (
+            f"{self.recipients} of them may have gone out unreported ({spelt(self.by_cause)}): "
+            f"up to {self.recipients} people get the message twice"
+        )
+        if self.queued:
+            words += (
+                f"; {sum(self.queued.values())} may still stand in a gateway's queue, which never "
+                f"confirmed that it dropped them ({spelt(self.queued)})"
+            )
+        return words
+
+
+def spelt(counts: Mapping[str, int]) -> str:
+    """`silence 3, timeout 1`."""
+    return ", ".join(f"{name} {n}" for name, n in counts.items())
