@@ -294,7 +294,8 @@ class World:
         return Counter(attempt.number for attempt in self.attempts if attempt.ok)
 
     def check(self) -> None:
-        """Conservation, at most once, and no false fact against the ground truth."""
+        """Conservation, at most once but for stored decisions, no attempt without a proved failure
+        or a decision, and no false fact against the ground truth."""
         sums = self.sql("SELECT campaign_id, state, count(*) FROM recipients GROUP BY 1, 2")
         tallies = self.sql("SELECT campaign_id, state, n FROM tallies WHERE n > 0")
         assert sorted(sums) == sorted(tallies)
@@ -303,12 +304,35 @@ class World:
         ]
         air = self.on_air()
         campaigns = len(list_campaigns(self.conn))
-        assert max(air.values(), default=0) <= campaigns, "a number went out twice"
-        for number, state in self.sql("SELECT number, state FROM recipients"):
+        decided = self._decided()
+        for number, times in air.items():
+            assert times <= campaigns + decided[number], f"{number} went out {times} times"
+        assert not self.sql(
+            """
+            SELECT number FROM recipients AS r WHERE attempts > 1 +
+                (SELECT count(*) FROM decisions AS d WHERE d.recipient_id = r.id
+                    AND d.kind IN ('retry', 'resend', 'retry_failed'))
+            """
+        ), "tried again without a proved failure or a decision"
+        for number, state in self.sql(
+            "SELECT number, state FROM recipients WHERE evidence <> 'operator'"
+        ):
             if state in ("sent", "delivered", "undelivered", "no_receipt"):
                 assert air[number], f"{number} is {state}, but never went on air"
-            if state in ("failed", "cancelled", "skipped", "pending", "held"):
+            # who waits to be sent to again may have been sent to
+            waits = state in ("pending", "held") and not decided[number]
+            if waits or state in ("failed", "cancelled", "skipped"):
                 assert campaigns > 1 or not air[number], f"{number} is {state}, but it went out"
+
+    def _decided(self) -> Counter[str]:
+        """How often somebody decided to send to a number again."""
+        rows = self.sql(
+            """
+            SELECT r.number, count(*) FROM decisions AS d JOIN recipients AS r
+            ON r.id = d.recipient_id WHERE d.kind IN ('resend', 'retry_failed') GROUP BY 1
+            """
+        )
+        return Counter(dict(rows))
 
 
 async def resume_all(run: Run) -> None:
