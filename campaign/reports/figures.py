@@ -7,9 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from campaign.planner.rulings import Decision
 from campaign.planner.states import RecipientState
 from campaign.store.campaigns import CampaignRow, shown_counts
-from campaign.store.summary import by_gateway, by_reason, incidents, retries
+from campaign.store.summary import (
+    by_gateway,
+    by_reason,
+    decisions,
+    incidents,
+    retries,
+    unproved_counts,
+)
 
 R = RecipientState
 
@@ -42,6 +50,13 @@ INCIDENT_MEANINGS = {
     "opted_out_in_flight": "went out although the number had just opted out",
 }
 
+DECISION_MEANINGS = {
+    Decision.RESOLVED_SENT: "unknown, taken for sent",
+    Decision.RESOLVED_FAILED: "unknown, taken for failed",
+    Decision.RESEND: "unknown, to be sent to once more",
+    Decision.RETRY_FAILED: "failed, to be sent to once more",
+}
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -55,6 +70,9 @@ class Figures:
     incidents: dict[str, int]
     tries: int
     saved: int
+    decisions: list[dict[str, Any]]
+    unproved: tuple[int, int] = (0, 0)
+    """Of those sent, how many on somebody's word only; and how many others that may be sent."""
 
     @property
     def adds_up(self) -> bool:
@@ -72,8 +90,10 @@ class Figures:
     @property
     def sent_bounds(self) -> tuple[int, int]:
         """The network took at least, and at most, this many recipients' messages."""
-        proved = sum(self.counts[state] for state in _PROVED_SENT)
-        return proved, proved + self.counts[R.UNKNOWN] + self.counts[R.ASSIGNED]
+        by_word, unproved = self.unproved
+        sent = sum(self.counts[state] for state in _PROVED_SENT)
+        doubtful = self.counts[R.UNKNOWN] + self.counts[R.ASSIGNED] + unproved
+        return sent - by_word, sent + doubtful
 
     def equation(self, spelt: Callable[[int], str] = str) -> str:
         """The conservation of recipients in words."""
@@ -106,6 +126,8 @@ def gather(conn: sqlite3.Connection, campaign: CampaignRow) -> Figures:
         incidents=incidents(conn, campaign.id),
         tries=tries,
         saved=saved,
+        decisions=decisions(conn, campaign.id),
+        unproved=unproved_counts(conn, campaign.id),
     )
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from campaign.planner.states import RecipientState
 from campaign.reports.figures import (
+    DECISION_MEANINGS,
     INCIDENT_MEANINGS,
     MEANINGS,
     READING_ORDER,
@@ -56,6 +57,7 @@ def write_html(
         order=READING_ORDER,
         meanings=MEANINGS,
         incident_meanings=INCIDENT_MEANINGS,
+        decision_meanings=DECISION_MEANINGS,
         took_ms=_took(figures.campaign, now),
         now=ledger_time(int(now.timestamp()) * 1000),
         bar=slices({str(state): n for state, n in figures.counts.items()}),

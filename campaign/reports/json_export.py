@@ -48,6 +48,7 @@ def _campaign(conn: sqlite3.Connection, figures: Figures, now: datetime) -> dict
         **campaign_object(conn, campaign),
         "incidents": figures.incidents,
         "retries": {"tries": figures.tries, "sent": figures.saved},
+        "decisions": figures.decisions,
         "list": campaign.list_name,
         "message": campaign.message,
         "created_at": ledger_time(campaign.created_ms),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from campaign.planner.states import RecipientState
 from campaign.reports.cells import terminal_text
-from campaign.reports.figures import Figures, percent, took
+from campaign.reports.figures import DECISION_MEANINGS, Figures, percent, took
 from campaign.reports.rows import ReportRow, full_reason, ledger_time
 
 _MOST_REASONS = 20
@@ -23,6 +23,7 @@ def figure_lines(figures: Figures) -> list[str]:
         _states(figures),
         _gateways(figures),
         _reasons(figures),
+        _decisions(figures),
         _remarks(figures),
         _unknown(figures),
     )
@@ -98,6 +99,19 @@ def _reasons(figures: Figures) -> list[str]:
     return ["by reason", *_aligned(lines, "rlr"), *more] if lines else []
 
 
+def _decisions(figures: Figures) -> list[str]:
+    lines = [
+        [
+            f"  {entry['recipients']}",
+            DECISION_MEANINGS[entry["decision"]],
+            entry["by"],
+            entry["why"],
+        ]
+        for entry in figures.decisions[:_MOST_REASONS]
+    ]
+    return ["decisions", *_aligned(lines, "r")] if lines else []
+
+
 def _remarks(figures: Figures) -> list[str]:
     kinds = ", ".join(f"{n} {kind}" for kind, n in figures.incidents.items() if n) or "none"
     lines = [f"incidents: {kinds}"]
@@ -117,6 +131,7 @@ def _unknown(figures: Figures) -> list[str]:
         f"between {least} and {most} recipients were sent. None of them is sent again by itself.",
         "To list them, and to decide:",
         f"  campaign report {name} --state unknown -o next.csv",
+        f"  campaign resolve {name} --cause all --as resend --dry-run",
     ]
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from campaign.errors import CampaignError
-from campaign.reports.figures import MEANINGS, READING_ORDER, Figures
+from campaign.reports.figures import DECISION_MEANINGS, MEANINGS, READING_ORDER, Figures
 from campaign.reports.rows import ReportRow, full_reason, own_names
 from campaign.store.summary import REPORT_COLUMNS
 
@@ -117,6 +117,16 @@ def _totals(sheet: Any, bold: Any, figures: Figures) -> None:
         (),
         ("incident", "count"),
         *figures.incidents.items(),
+        (),
+        ("decision", "recipients", "by whom and why"),
+        *(
+            (
+                DECISION_MEANINGS[entry["decision"]],
+                entry["recipients"],
+                f"{entry['by']}: {entry['why']}",
+            )
+            for entry in figures.decisions
+        ),
     ]
     headings = {"campaign", "state", "gateway", "reason: state", "incident"}
     for number, line in enumerate(lines[:MAX_ROWS]):

@@ -6,8 +6,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from campaign.planner.rulings import Decision
 from campaign.planner.states import RecipientState
 from campaign.store.campaigns import CampaignRow, counts, shown_counts
+from campaign.store.unproved import UNPROVED
 
 REPORT_COLUMNS = (
     "row", "number", "state", "evidence", "attempts", "gateway", "port", "iccid", "tid",
@@ -106,7 +108,7 @@ def retries(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int]:
     (decided,) = conn.execute(
         """
         SELECT count(DISTINCT recipient_id) FROM decisions
-        WHERE campaign_id = ? AND kind = 'retry'
+        WHERE campaign_id = ? AND kind IN ('retry', 'retry_failed')
         """,
         (campaign_id,),
     ).fetchone()
@@ -118,6 +120,38 @@ def retries(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int]:
         (campaign_id,),
     ).fetchone()
     return decided, saved
+
+
+def decisions(conn: sqlite3.Connection, campaign_id: int) -> list[dict[str, Any]]:
+    """What was decided about single recipients, by whom and why: the 50 most frequent."""
+    marks = ", ".join("?" * len(Decision))
+    rows = conn.execute(
+        f"""
+        SELECT kind, by, why, count(*) AS n FROM decisions
+        WHERE campaign_id = ? AND kind IN ({marks})
+        GROUP BY kind, by, why ORDER BY n DESC, min(id) LIMIT 50
+        """,
+        (campaign_id, *Decision),
+    )
+    return [
+        {"decision": row["kind"], "by": row["by"], "why": row["why"], "recipients": row["n"]}
+        for row in rows
+    ]
+
+
+def unproved_counts(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int]:
+    """(recipients that are sent on somebody's word only, those that are failed on it or wait to be
+    sent to again: of neither is it proved whether they were sent to)."""
+    word, open_ = conn.execute(
+        f"""
+        SELECT count(*) FILTER (WHERE state = 'sent'),
+            count(*) FILTER (WHERE state <> 'sent')
+        FROM recipients WHERE campaign_id = ? AND (evidence = 'operator'
+            OR (state IN ('pending', 'held') AND attempts > 0 AND {UNPROVED}))
+        """,
+        (campaign_id,),
+    ).fetchone()
+    return word, open_
 
 
 def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int, int | None]:

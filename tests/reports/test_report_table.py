@@ -44,6 +44,7 @@ retries: 2 tried again after a proved failure, 1 of them sent
 between 3 and 5 recipients were sent. None of them is sent again by itself.
 To list them, and to decide:
   campaign report spring --state unknown -o next.csv
+  campaign resolve spring --cause all --as resend --dry-run
 """
 
 
