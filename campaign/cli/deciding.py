@@ -41,9 +41,9 @@ def resolve(
     """Decide what a campaign's unknown recipients are taken for.
 
     One decision is stored for each, with who and why. Sent and failed rest on your word, the
-    weakest evidence: any later report or receipt still counts more. With resend each is sent to
-    exactly once more; whoever opted out is left out, and where nothing proves that the gateway no
-    longer holds the message, it takes --yes.
+    weakest evidence: later reports and receipts raise it, or stand beside it as an anomaly. With
+    resend each is sent to exactly once more; whoever opted out is left out, and where nothing
+    proves that the gateway no longer holds the message, it takes --yes.
 
     \b
     Example:

@@ -86,3 +86,46 @@ class Risk:
 def spelt(counts: Mapping[str, int]) -> str:
     """`silence 3, timeout 1`."""
     return ", ".join(f"{name} {n}" for name, n in counts.items())
+
+
+class Policy(StrEnum):
+    """What is decided by itself when a recipient becomes unknown."""
+
+    HOLD = "hold"
+    ASSUME_SENT = "assume-sent"
+    RESEND = "resend"
+
+
+NEVER_BY_ITSELF: Final = frozenset({C.UNREACHABLE, C.COLLISION, C.RESTORED})
+"""The gateway was never made to drop these: sent again, they go out twice when it comes back."""
+
+
+def parse_policy(text: str) -> dict[UnknownCause, Policy]:
+    """`timeout:assume-sent,silence:hold`, or `hold`; causes not named are held. Raises
+    `UsageError`."""
+    policy: dict[UnknownCause, Policy] = {}
+    for item in filter(None, (part.strip() for part in text.lower().split(","))):
+        word, colon, what = item.partition(":")
+        if item == Policy.HOLD:
+            continue
+        if not colon or what not in set(Policy):
+            raise UsageError(f"{item!r}: write CAUSE:{' or CAUSE:'.join(Policy)}")
+        for cause in parse_causes([word]):
+            if what == Policy.RESEND and cause in NEVER_BY_ITSELF:
+                raise UsageError(
+                    f"{cause}:resend is refused: its gateway's queue may still hold the message;"
+                    " decide when you know more, with campaign resolve"
+                )
+            policy[cause] = Policy(what)
+    return policy
+
+
+def policy_for(
+    policy: Mapping[UnknownCause, Policy], cause: UnknownCause, *, taken_back: bool
+) -> Policy:
+    """What holds for one recipient: where a queue may be left, a resend takes its gateway's word
+    that it dropped the task."""
+    chosen = policy.get(cause, Policy.HOLD)
+    if chosen is Policy.RESEND and cause in MAY_BE_QUEUED and not taken_back:
+        return Policy.HOLD
+    return chosen

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 from campaign.errors import UsageError
 from campaign.planner.durations import format_duration, parse_duration
+from campaign.planner.rulings import parse_policy
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Settings:
     subscription_period: int = 60
     sample_period: float = 600.0
     delete_fetched: bool = False
+    on_unknown: str = "hold"
 
     @property
     def doubt_wait(self) -> float:
@@ -91,6 +93,8 @@ MEANINGS: Mapping[str, str] = {
     "subscription-period": "how often a subscribed device tells its status unasked, at least 60 s",
     "sample-period": "how often the device's own statistics are stored during a run",
     "delete-fetched": "delete received messages on the device once they are stored here",
+    "on-unknown": "what is decided by itself about whoever becomes unknown, by cause, as "
+    "timeout:assume-sent,reboot:resend; whoever is not named is held",
 }
 
 _CHOICES = {
@@ -161,6 +165,8 @@ def _parse(name: str, key: str, text: str, default: object) -> object:
         raise UsageError(f"{name}={text}: {error}") from error
     if key in _CHOICES and value not in _CHOICES[key]:
         raise UsageError(f"{name}={text}: write {' or '.join(_CHOICES[key])}")
+    if key == "on_unknown":
+        parse_policy(text)
     if key == "smsc" and not _SMSC.fullmatch(text):
         raise UsageError(f"{name}={text}: write a number, with or without +")
     if type(value) in (int, float) and value == 0 and key not in _MAY_BE_ZERO:

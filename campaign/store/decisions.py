@@ -88,6 +88,15 @@ def failed_recipients(
     )  # fmt: skip
 
 
+def these_recipients(conn: sqlite3.Connection, recipient_ids: Sequence[int]) -> list[Undecided]:
+    """Those of these that are unknown."""
+    return [
+        one
+        for id_ in sorted(recipient_ids)
+        for one in _read(conn, "WHERE r.id = ? AND r.state = 'unknown'", id_)
+    ]
+
+
 def _read(conn: sqlite3.Connection, where: str, *parameters: object) -> list[Undecided]:
     return [
         Undecided(

@@ -30,6 +30,7 @@ from campaign.planner.states import (
 from campaign.protocol.messages import TaskReport
 from campaign.store.claims import close
 from campaign.store.journal import Tally, decide, incident
+from campaign.store.policies import apply_policy
 from campaign.store.receipts import claim_parked
 from campaign.store.unproved import EARLIER, is_unproved
 
@@ -123,6 +124,7 @@ def fold_report(
     applier.flush()
     tally.store(conn)
     claim_parked(conn, gateway_id, task.id)
+    apply_policy(conn, now_ms, task.campaign_id, gateway_id, applier.timed_out)
     open_left = any(f.outcome is None and f.idx not in known for f in facts)
     if task.state != TaskState.CLOSED and not open_left:
         close(conn, task.id, now_ms, "every attempt final")
@@ -198,6 +200,8 @@ class _Applier:
     tally: Tally
     after_failure: AfterFailure
     folded: Folded
+    timed_out: list[int] = field(default_factory=list)
+    """Recipients that became unknown."""
     _sent: list[tuple[str, str | None, int | None, str, int]] = field(default_factory=list)
     _attempts: list[tuple[str, str | None, int | None, int, int]] = field(default_factory=list)
 
@@ -371,6 +375,7 @@ class _Applier:
             (settled.failure.code, settled.failure.reason, row["recipient_id"]),
         )
         self.tally.moved(self.task.campaign_id, R(row["state"]), R.UNKNOWN)
+        self.timed_out.append(row["recipient_id"])
 
     def _keep_failure(self, row: sqlite3.Row, settled: Settled, failure: Failure) -> None:
         detail = settled.row
@@ -451,6 +456,8 @@ def close_unknown(
             conn, now_ms, "unknown", f"{len(rows)} unknown ({cause}): {why}",
             campaign_id=task.campaign_id, gateway_id=task.gateway_id, task_id=task_id,
         )  # fmt: skip
+    ids = [row["recipient_id"] for row in rows]
+    apply_policy(conn, now_ms, task.campaign_id, task.gateway_id, ids)
     return len(rows)
 
 

@@ -251,3 +251,21 @@ async def test_whatever_is_decided_on_hostile_gateways_every_attempt_has_its_rea
                 world.check()
             world.check()
         assert [found for found in audit(world.conn, 1) if found.verdict == "broken"] == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_policy_on_hostile_gateways_sends_nobody_more_than_once_again(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, seed: int
+) -> None:
+    hostile = {"ports": 3, "profile": "hostile"}
+    policy = "timeout:resend,reboot:resend,silence:resend,no-answer:resend,ambiguous:assume-sent"
+    settings = {"on-unknown": policy, "task-size": "5"}
+    async with make_world(
+        seed, settings, sim1=hostile, sim2={**hostile, "seed": seed + 99}
+    ) as world:
+        await world.launch(numbers(120))
+        world.check()
+        resent = world.sql("SELECT recipient_id, count(*) FROM decisions WHERE kind = 'resend'"
+                           " AND by = 'policy' GROUP BY 1")  # fmt: skip
+        assert all(times == 1 for _, times in resent)
+        assert world.sql("SELECT count(*) FROM decisions WHERE by = 'policy'") != [(0,)]
