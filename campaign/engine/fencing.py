@@ -197,6 +197,8 @@ def _close(
     cause = _CAUSES.get(reason, UnknownCause.SILENCE)
     if task.doubt is not None and cause is UnknownCause.SILENCE:
         cause = UnknownCause.NO_ANSWER
+    if boot and task.boot_id is not None and boot != task.boot_id:
+        cause = UnknownCause.REBOOT  # whyever it was fenced, this is why nothing was reported
     close_unknown(conn, now_ms, task.id, cause, _WHY[cause])
 
 

@@ -68,7 +68,7 @@ def play_scenario(
         if trace is not None:
             trace(line)
 
-    folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="campaign-world-", dir=_MEMORY if _MEMORY.is_dir() else None))
     reaper = Reaper()
     try:
         run_seeded(scenario.seed, partial(_play, scenario, folder, reaper, tell, verdict), reaper)

@@ -17,8 +17,6 @@ RECIPIENTS = 7920
 _DEVICES = 3
 _SECONDS = HOURS * 3600.0
 
-CALM_SETTINGS = {"task-size": "20"}
-
 
 def ordinary_day(seed: int, *, recipients: int = RECIPIENTS, faults: bool = True) -> Scenario:
     """The day of a seed; without `faults` nothing at all goes wrong."""
@@ -30,7 +28,7 @@ def ordinary_day(seed: int, *, recipients: int = RECIPIENTS, faults: bool = True
                 "ports": 4, "seed": seed * 10 + nth, "sms_seconds": 6.0, "fail_rate": 0.01,
                 "tid_memory": 10**6, "reboot_seconds": 30.0, "receipts_seconds": (2.0, 20.0),
             },
-            {"sample-period": "1h"},
+            {"status-period": "2m"},
             faults={"answer-lost": 0.01, "push-lost": 0.005, "push-twice": 0.005,
                     "push-late": 0.005} if faults else {},
         )
@@ -38,7 +36,7 @@ def ordinary_day(seed: int, *, recipients: int = RECIPIENTS, faults: bool = True
     )  # fmt: skip
     numbers = tuple(f"99931{nth:05d}{5000 + nth % 4000:04d}" for nth in range(recipients))
     plan = CampaignPlan("day", numbers, "Hello", {"retries": 2, "receipts": True, "rate": rate})
-    scenario = Scenario(seed, devices, (plan,), calm=_SECONDS, inbox_every=5.0)
+    scenario = Scenario(seed, devices, (plan,), calm=_SECONDS, inbox_every=60.0)
     if not faults:
         return scenario
     return replace(
