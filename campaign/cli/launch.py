@@ -13,7 +13,7 @@ import click
 import trio
 
 from campaign.cli.context import Context, at_a_terminal, host_port, json_option, pass_context
-from campaign.cli.options import campaign_options, launch_options, read_message
+from campaign.cli.options import allow_option, campaign_options, launch_options, read_message
 from campaign.cli.screen import open_screen
 from campaign.engine.intake import LaunchRequest
 from campaign.errors import UsageError
@@ -24,6 +24,7 @@ from campaign.service.outcome import Result
 from campaign.service.program import launch as launch_campaign
 from campaign.service.program import resume as resume_campaigns
 from campaign.service.simulated import Simulation
+from campaign.service.sources import Network
 from campaign.store.campaigns import get_campaign
 
 _SIMULATED_PORTS = 8
@@ -35,6 +36,7 @@ _SIMULATED_PORTS = 8
 @click.option("--name", help="Name of the campaign. Default: the list's, with the time.")
 @click.option("--listen", metavar="HOST:PORT", callback=host_port, help="Where reports arrive.")
 @click.option("--public-url", metavar="URL", help="The address devices are told to report to.")
+@allow_option
 @click.option(
     "--simulate", type=click.IntRange(1, 32), metavar="N", help="With N simulated gateways."
 )
@@ -62,6 +64,7 @@ def launch(
     name: str | None,
     listen: tuple[str, int] | None,
     public_url: str | None,
+    allow: tuple[Network, ...] | None,
     simulate: int | None,
     simulate_set: tuple[str, ...],
     again: bool,
@@ -117,6 +120,7 @@ def launch(
                 screen,
                 listen=listen,
                 public_url=public_url,
+                allow=allow,
                 simulation=simulation,
                 attach=not no_attach,
             )
@@ -128,6 +132,7 @@ def launch(
 @click.argument("name", required=False)
 @click.option("--listen", metavar="HOST:PORT", callback=host_port, help="Where reports arrive.")
 @click.option("--public-url", metavar="URL", help="The address devices are told to report to.")
+@allow_option
 @click.option("--no-attach", is_flag=True, help="Exit 6 if an engine runs on this ledger already.")
 @json_option
 @pass_context
@@ -136,6 +141,7 @@ def resume(
     name: str | None,
     listen: tuple[str, int] | None,
     public_url: str | None,
+    allow: tuple[Network, ...] | None,
     no_attach: bool,
 ) -> None:
     """Recover the ledger and go on with one or all interrupted campaigns.
@@ -159,6 +165,7 @@ def resume(
                 screen,
                 listen=listen,
                 public_url=public_url,
+                allow=allow,
                 attach=not no_attach,
             )
         )

@@ -11,6 +11,7 @@ import click
 from campaign.errors import UsageError
 from campaign.planner.options import CampaignOptions
 from campaign.planner.settings import parse_pairs
+from campaign.service.sources import parse_sources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,6 +68,22 @@ _LAUNCH_OPTIONS = (
         help="A time or limit for this campaign, as report-horizon=20s; see gateway show.",
     ),
 )
+
+
+def _sources(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Any:
+    """The networks of --allow; None where the option was not given."""
+    return parse_sources(value) if value else None
+
+
+def allow_option(command: F) -> F:
+    """`--allow`: whom the receiver hears."""
+    return click.option(
+        "--allow",
+        multiple=True,
+        metavar="CIDR",
+        callback=_sources,
+        help="Take reports only from these addresses, as 192.0.2.0/24; repeatable. any: from all.",
+    )(command)
 
 
 def launch_options(command: F) -> F:

@@ -10,9 +10,11 @@ import click
 import trio
 
 from campaign.cli.context import Context, host_port, pass_context
+from campaign.cli.options import allow_option
 from campaign.service.processes import stop_receiver
 from campaign.service.receiving import run_receiver
 from campaign.service.simulating import run_simulator
+from campaign.service.sources import Network
 from campaign.simulator import MAGIC, PROFILES, SimulatorSettings, settings_help
 
 
@@ -97,6 +99,7 @@ def simulate(
     "--listen", metavar="HOST:PORT", callback=host_port, help="Needed only the first time."
 )
 @click.option("--public-url", metavar="URL", help="The address devices are told to report to.")
+@allow_option
 @click.option(
     "--automatic", is_flag=True, hidden=True, help="End when nothing is left to wait for."
 )
@@ -106,12 +109,14 @@ def listen(
     context: Context,
     listen: tuple[str, int] | None,
     public_url: str | None,
+    allow: tuple[Network, ...] | None,
     automatic: bool,
     stop: bool,
 ) -> None:
     """The receiver alone: commits what devices push, whether an engine runs or not.
 
-    Started by itself by launch and resume; by hand it runs until it is stopped.
+    Started by itself by launch and resume; by hand it runs until it is stopped. Address, public URL
+    and --allow are remembered, and every later receiver of this ledger keeps to them.
 
     \b
     Example:
@@ -127,6 +132,7 @@ def listen(
             context.site,
             listen,
             public_url,
+            allow=allow,
             automatic=automatic,
             say=context.say,
         )

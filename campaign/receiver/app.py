@@ -26,6 +26,7 @@ from campaign.store.inbox import Arrived
 
 BODY_LIMIT = 1 << 20
 BODY_DEADLINE = 10.0
+_MOST_STRANGERS_TOLD = 100
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def receiver_app(
     only networks heard. `body_limit` is in bytes, `body_deadline` in seconds for a whole body.
     """
     book = TokenBook(tokens, env.monotonic)
+    strangers: set[tuple[int, str]] = set()
 
     async def push(request: Request) -> Response:
         try:
@@ -68,7 +70,7 @@ def receiver_app(
             if arrived is not None:
                 await sink.commit(arrived)
         except _Refused as refusal:
-            if refusal.status != 404:  # wrong addresses are the internet's weather
+            if refusal.status not in (404, 405):  # wrong addresses are the internet's weather
                 _log.warning(
                     "event=push_refused status=%d remote=%s", refusal.status, _remote(request)
                 )
@@ -82,9 +84,14 @@ def receiver_app(
 
     async def _accept(request: Request) -> Arrived | None:
         """The push, or None for a request that carries nothing at all."""
+        if request.method == "HEAD":  # comes with GET, and no device sends it
+            raise _Refused(405, "Method Not Allowed")
         remote = _remote(request)
         gateway_id = book.find(request.path_params["token"])
-        if gateway_id is None or not _is_heard(remote, sources):
+        if gateway_id is None:
+            raise _Refused(404, "Not Found")
+        if not _is_heard(remote, sources):
+            tell_stranger(gateway_id, remote)
             raise _Refused(404, "Not Found")
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise _Refused(415, "Content-Encoding is not taken")
@@ -101,6 +108,12 @@ def receiver_app(
             query=query,
             body=body or query.encode("latin-1"),
         )
+
+    def tell_stranger(gateway_id: int, remote: str) -> None:
+        """Once for each: a device outside the list is what its operator looks for here."""
+        if (gateway_id, remote) not in strangers and len(strangers) < _MOST_STRANGERS_TOLD:
+            strangers.add((gateway_id, remote))
+            _log.warning("event=source_not_allowed gateway=%d remote=%s", gateway_id, remote)
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok")

@@ -25,6 +25,7 @@ from campaign.service.secrets import find_password
 from campaign.service.serving import shown
 from campaign.service.simulated import Simulated, is_simulator
 from campaign.service.site import Site
+from campaign.service.sources import EVERYBODY
 from campaign.store.campaigns import list_campaigns
 from campaign.store.gateways import GatewayRow, list_gateways
 from campaign.store.health import (
@@ -175,6 +176,8 @@ async def _receiver(site: Site, binding: ReceiverBinding | None) -> Check:
         return Check("receiver", Verdict.OK, text)
     address = shown(binding.host, binding.port)
     told = f", announced as {binding.public_url}" if binding.public_url else ""
+    if binding.allow not in (None, EVERYBODY):
+        told += f", hears only {binding.allow}"
     if not held:
         text = f"none runs; it starts at {address}{told} when needed"
         return Check("receiver", Verdict.OK, text)

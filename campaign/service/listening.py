@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network
 
 import trio
 
@@ -22,14 +21,18 @@ from campaign.errors import StoreError, UsageError
 from campaign.receiver.app import receiver_app
 from campaign.receiver.sink import InboxSink
 from campaign.receiver.wake import Waker
+from campaign.service.connections import Limits
 from campaign.service.locks import FileLock
 from campaign.service.serving import capped_descriptors, open_listener, serve_on, shown
+from campaign.service.sources import EVERYBODY, Network, parse_sources, sources_text
 from campaign.store.inbox import InboxWriter, ReceiverBinding
 from campaign.store.paths import LedgerPaths
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_LISTEN = ("127.0.0.1", 0)
+# A device keeps one or two connections; a source may be the one address of a whole site of them.
+LIMITS = Limits(total=512, per_source=128)
 # Covers the moment between a receiver's start and its starter being visible as a running engine.
 LINGER_SECONDS = 10.0
 _POLL_SECONDS = 1.0
@@ -67,23 +70,27 @@ async def listen(
     finished: Callable[[], bool],
     address: tuple[str, int] | None = None,
     public_url: str | None = None,
+    allow: Sequence[Network] | None = None,
     automatic: bool = False,
     linger: float = LINGER_SECONDS,
-    sources: Sequence[IPv4Network | IPv6Network] = (),
+    limits: Limits = LIMITS,
     task_status: trio.TaskStatus[ReceiverBinding] = trio.TASK_STATUS_IGNORED,
 ) -> Ended:
     """Receive pushes into the inbox of `paths` until SIGTERM or SIGINT.
 
     `automatic`: also end by itself once `finished()`, asked every second, has been true for
     `linger` seconds on end. `address` (host, port) is needed only the first time: the inbox
-    remembers it; a new `public_url` replaces the remembered one. Starts with the binding.
+    remembers it; a new `public_url`, or `allow` (the only networks heard; empty: all), replaces the
+    remembered one. Starts with the binding.
 
     UsageError if another receiver holds the inbox, if another address than the remembered one is
     asked for, or if somebody else has the port. StoreError if the inbox is taken away while
     running. Must run in the main thread, because of the signals.
     """
     with _locked(paths), InboxWriter.open(paths.inbox, env.nonce) as inbox, capped_descriptors():
-        host, port = chosen_address(inbox.binding(), address)
+        stored = inbox.binding()
+        host, port = chosen_address(stored, address)
+        sources = _heard(stored, allow)
         listener = await open_listener(host, port)
         ending = _Ending()
         with closing(Waker(paths.socket, env.monotonic)) as waker:
@@ -98,10 +105,13 @@ async def listen(
                         watchers.start_soon(_end_when_finished, finished, linger, ending)
                     async with trio.open_nursery() as servers:
                         bound = await servers.start(
-                            partial(serve_on, app, host, listener, shutdown=ending.wait)
+                            partial(
+                                serve_on, app, host, listener, shutdown=ending.wait, limits=limits
+                            )
                         )
+                        heard = None if allow is None else sources_text(sources)
                         binding = _remember(
-                            inbox, ReceiverBinding(host, bound[1], public_url, os.getpid())
+                            inbox, ReceiverBinding(host, bound[1], public_url, os.getpid(), heard)
                         )
                         task_status.started(binding)
                     watchers.cancel_scope.cancel()
@@ -130,6 +140,12 @@ def chosen_address(
     return fixed
 
 
+def _heard(stored: ReceiverBinding | None, asked: Sequence[Network] | None) -> Sequence[Network]:
+    if asked is not None:
+        return asked
+    return parse_sources([stored.allow]) if stored is not None and stored.allow else ()
+
+
 @contextmanager
 def _locked(paths: LedgerPaths) -> Iterator[None]:
     lock = FileLock(paths.inbox_lock)
@@ -147,7 +163,10 @@ def _remember(inbox: InboxWriter, binding: ReceiverBinding) -> ReceiverBinding:
     """Store the binding; returns it as stored, with an earlier public URL if none was given."""
     inbox.bind_to(binding)
     stored = inbox.binding() or binding
-    _log.info("event=listening address=%s", shown(stored.host, stored.port))
+    _log.info(
+        "event=listening address=%s allow=%r",
+        shown(stored.host, stored.port), stored.allow or EVERYBODY,
+    )  # fmt: skip
     return stored
 
 

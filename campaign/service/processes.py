@@ -24,6 +24,7 @@ from campaign.errors import CampaignError, StoreError, UsageError
 from campaign.service.listening import chosen_address
 from campaign.service.locks import FileLock, is_held
 from campaign.service.serving import shown
+from campaign.service.sources import EVERYBODY, Network, sources_text
 from campaign.store.inbox import InboxReader, ReceiverBinding
 from campaign.store.paths import LedgerPaths
 
@@ -153,7 +154,10 @@ def _never_ready(process: Detached, code: int | None, deadline: float) -> Campai
 
 
 def listen_command(
-    paths: LedgerPaths, listen: tuple[str, int] | None, public_url: str | None
+    paths: LedgerPaths,
+    listen: tuple[str, int] | None,
+    public_url: str | None,
+    allow: Sequence[Network] | None = None,
 ) -> list[str]:
     """The command line of an automatic receiver."""
     command = [sys.executable, "-m", "campaign", "--db", str(paths.db), "listen", "--automatic"]
@@ -161,6 +165,8 @@ def listen_command(
         command += ["--listen", shown(*listen)]
     if public_url is not None:
         command += ["--public-url", public_url]
+    if allow is not None:
+        command += ["--allow", sources_text(allow)]
     return command
 
 
@@ -169,19 +175,20 @@ async def ensure_receiver(
     listen: tuple[str, int] | None = None,
     public_url: str | None = None,
     *,
+    allow: Sequence[Network] | None = None,
     deadline: float = READY_SECONDS,
     command: Sequence[str] | None = None,
 ) -> ReceiverAddress:
     """Adopt the running receiver of this inbox, or start one; returns once it answers.
 
     Take the engine's lock first: an automatic receiver that sees neither engine nor live task may
-    be about to end. UsageError if the running one listens elsewhere than asked.
+    be about to end. UsageError if the running one listens elsewhere than asked, or to others.
     """
     binding = await _adopt(paths, deadline)
     started = binding is None
     if binding is None:
         spawned = spawn_detached(
-            command or listen_command(paths, listen, public_url), paths.receiver_log
+            command or listen_command(paths, listen, public_url, allow), paths.receiver_log
         )
         try:
             binding = await wait_until_ready(partial(_answering, paths), spawned, deadline)
@@ -198,6 +205,12 @@ async def ensure_receiver(
         raise UsageError(
             f"the running receiver announces {binding.public_url or 'its own address'}, not"
             f" {public_url}; end it first: campaign listen --stop"
+        )
+    heard = binding.allow or EVERYBODY
+    if allow is not None and sources_text(allow) != heard:
+        raise UsageError(
+            f"the running receiver hears {heard}, not {sources_text(allow)}; end it first:"
+            " campaign listen --stop"
         )
     return ReceiverAddress(binding.host, binding.port, binding.public_url, started)
 

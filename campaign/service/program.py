@@ -31,6 +31,7 @@ from campaign.service.outcome import Result, Screen, beside, final_object
 from campaign.service.processes import ReceiverAddress, ensure_receiver
 from campaign.service.simulated import Simulation, end_idle_fleet, start_fleet
 from campaign.service.site import Site
+from campaign.service.sources import Network
 from campaign.store.alarms import lift_alarms
 from campaign.store.campaigns import (
     CampaignRow,
@@ -56,6 +57,7 @@ async def launch(
     *,
     listen: tuple[str, int] | None = None,
     public_url: str | None = None,
+    allow: Sequence[Network] | None = None,
     simulation: Simulation | None = None,
     attach: bool = True,
 ) -> Result:
@@ -72,7 +74,9 @@ async def launch(
         screen.notice(f"campaign {campaign.name} runs")
 
     try:
-        return await _run(site, screen, job, lambda: [request.name], listen, public_url, simulation)
+        return await _run(
+            site, screen, job, lambda: [request.name], (listen, public_url, allow), simulation
+        )
     finally:
         lock.release()
 
@@ -98,6 +102,7 @@ async def resume(
     *,
     listen: tuple[str, int] | None = None,
     public_url: str | None = None,
+    allow: Sequence[Network] | None = None,
     attach: bool = True,
 ) -> Result:
     """Recover the ledger and go on with one or all interrupted campaigns."""
@@ -122,7 +127,7 @@ async def resume(
             screen.notice(f"campaign {row.name} goes on")
 
     try:
-        return await _run(site, screen, job, lambda: names, listen, public_url, None)
+        return await _run(site, screen, job, lambda: names, (listen, public_url, allow), None)
     finally:
         lock.release()
 
@@ -130,7 +135,7 @@ async def resume(
 async def run_job(site: Site, screen: Screen, job: Callable[[Run], Awaitable[None]]) -> None:
     """A short engine run for one job, with no campaign to send for: it recovers the ledger, looks
     after what is in flight while the job lasts, and ends. The caller holds the lock."""
-    await _run(site, screen, job, list, None, None, None)
+    await _run(site, screen, job, list, (None, None, None), None)
 
 
 def _resumable(conn: sqlite3.Connection, name: str | None) -> list[CampaignRow]:
@@ -147,16 +152,17 @@ async def _run(
     screen: Screen,
     job: Callable[[Run], Awaitable[None]],
     names: Callable[[], Sequence[str]],
-    listen: tuple[str, int] | None,
-    public_url: str | None,
+    door: tuple[tuple[str, int] | None, str | None, Sequence[Network] | None],
     simulation: Simulation | None,
 ) -> Result:
+    """`door` is how the receiver is to be had: address, public URL, whom it hears."""
+    listen, public_url, allow = door
     began = site.env.monotonic()
     with closing(open_ledger(site.paths.db, site.optouts)) as conn:
         async with ThreadStore(conn) as store:
             await start_fleet(site, store, screen.notice, simulation)
             check_addresses(site, await store.read(list_gateways), listen, public_url)
-            receiver = await ensure_receiver(site.paths, listen, public_url)
+            receiver = await ensure_receiver(site.paths, listen, public_url, allow=allow)
             try:
                 with closing(InboxReader.open(site.paths.inbox)) as inbox:
                     run = _new_run(site, store, inbox, receiver, screen)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import trio
 
-from campaign.errors import CampaignError, StoreError, first_of
+from campaign.errors import CampaignError, first_of
 from campaign.service.ledger import read
 from campaign.service.listening import listen
 from campaign.service.locks import is_held
 from campaign.service.serving import shown
 from campaign.service.site import Site
+from campaign.service.sources import Network
 from campaign.store.gateways import receiver_tokens
 from campaign.store.tasks import any_live_task
 
@@ -25,6 +26,7 @@ async def run_receiver(
     address: tuple[str, int] | None,
     public_url: str | None,
     *,
+    allow: Sequence[Network] | None = None,
     automatic: bool,
     say: Callable[[str], None],
 ) -> None:
@@ -42,6 +44,7 @@ async def run_receiver(
                     finished=lambda: _finished(site),
                     address=address,
                     public_url=public_url,
+                    allow=allow,
                     automatic=automatic,
                     linger=_LINGER,
                 )
@@ -54,10 +57,9 @@ async def run_receiver(
 
 
 def _tokens(site: Site) -> dict[str, int]:
-    try:
-        return read(site, receiver_tokens)
-    except StoreError:
+    if not site.paths.db.exists():
         return {}  # no ledger yet: nobody is known
+    return read(site, receiver_tokens)
 
 
 def _finished(site: Site) -> bool:

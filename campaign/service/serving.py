@@ -1,4 +1,4 @@
-"""One HTTP face on one listening socket, served by Hypercorn's trio worker.
+"""One HTTP face on one listening socket: Hypercorn's HTTP/1.1 on connections of our own keeping.
 
 The socket is bound here and handed over, so that a port in use is our own clear error, port 0 is
 known by its real number before anybody connects, and the port is never opened a second time.
@@ -15,29 +15,22 @@ from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
-import hypercorn.trio
 import trio
 from hypercorn.config import Config
-from hypercorn.typing import ASGIFramework
 
 from campaign.errors import UsageError
+from campaign.service.connections import App, Connections, Limits, serve_connections
 
 BACKLOG = 256
-# Devices report every few seconds on a kept connection: closing it sooner than they speak would
-# meet a push half way. It also bounds how long a header may take.
-KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 3
-# Hypercorn has no connection limit of its own; a process that only serves gets one this way: at
-# the limit trio stops accepting, and callers wait in the backlog.
+_REQUESTS_OF_A_CONNECTION = 1000
+# The last resort of a process that only serves, well above its limit of connections: at it, trio
+# stops accepting and callers wait in the backlog.
 DESCRIPTOR_LIMIT = 1024
 
 # Hypercorn greets at INFO; its warnings and an application's tracebacks are worth a line.
 _log = logging.getLogger("campaign.http")
 _log.setLevel(logging.WARNING)
-
-
-App = Callable[..., Awaitable[None]]
-"""An ASGI application; Starlette and Hypercorn each have their own exact type for it."""
 
 
 async def serve(
@@ -46,6 +39,7 @@ async def serve(
     port: int,
     *,
     shutdown: Callable[[], Awaitable[None]] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `shutdown()` returns (then requests at hand are finished) or cancelled.
@@ -54,7 +48,12 @@ async def serve(
     cannot be had.
     """
     await serve_on(
-        app, host, await open_listener(host, port), shutdown=shutdown, task_status=task_status
+        app,
+        host,
+        await open_listener(host, port),
+        shutdown=shutdown,
+        limits=limits,
+        task_status=task_status,
     )
 
 
@@ -64,36 +63,28 @@ async def serve_on(
     listener: socket.socket,
     *,
     shutdown: Callable[[], Awaitable[None]] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """`serve` on a socket of `open_listener(host, …)`, which it takes over and closes."""
     port = cast(int, listener.getsockname()[1])
-    config = _config(listener.detach())
-
+    connections = Connections(app, _config(limits), limits)
     async with trio.open_nursery() as nursery:
-        # Two libraries' names for the same thing, the ASGI callable.
         await nursery.start(
             partial(
-                hypercorn.trio.serve,
-                cast(ASGIFramework, app),
-                config,
-                shutdown_trigger=shutdown,
-                mode="asgi",
+                serve_connections, connections, listener, shutdown=shutdown, grace=GRACE_SECONDS
             )
         )
         task_status.started((host, port))
 
 
-def _config(descriptor: int) -> Config:
+def _config(limits: Limits) -> Config:
     config = Config()
-    config.bind = [f"fd://{descriptor}"]
-    config.backlog = BACKLOG
     config.accesslog = None  # request lines hold tokens and numbers
     config.errorlog = _log
     config.include_server_header = False
-    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
-    config.graceful_timeout = GRACE_SECONDS
-    config.alpn_protocols = ["http/1.1"]
+    config.keep_alive_timeout = limits.idle
+    config.keep_alive_max_requests = _REQUESTS_OF_A_CONNECTION
     return config
 
 

@@ -69,13 +69,15 @@ class InboxRow(Arrived):
 class ReceiverBinding:
     """Where the receiver of this inbox listens; host and port stay for the inbox's life.
 
-    `pid` is the process that bound it last: it tells a running receiver's binding from a memory.
+    `allow` is whom it hears, as ranges in one line; None: nobody has said yet. `pid` is the process
+    that bound it last: it tells a running receiver's binding from a memory.
     """
 
     host: str
     port: int
     public_url: str | None = None
     pid: int = 0
+    allow: str | None = None
 
 
 @contextmanager
@@ -127,7 +129,7 @@ class _Inbox:
             stored = dict(
                 self._connection.execute(
                     "SELECT key, value FROM meta WHERE key IN"
-                    " ('listen_host', 'listen_port', 'public_url', 'listen_pid')"
+                    " ('listen_host', 'listen_port', 'public_url', 'listen_pid', 'allow')"
                 ).fetchall()
             )
         if "listen_host" not in stored or "listen_port" not in stored:
@@ -137,6 +139,7 @@ class _Inbox:
             int(stored["listen_port"]),
             stored.get("public_url"),
             int(stored.get("listen_pid", 0)),
+            stored.get("allow"),
         )
 
 
@@ -182,7 +185,8 @@ class InboxWriter(_Inbox):
         return last
 
     def bind_to(self, binding: ReceiverBinding) -> None:
-        """Remember where the receiver listens; an absent public URL leaves the stored one."""
+        """Remember where the receiver listens and whom it hears; an absent public URL or `allow`
+        leaves the stored one."""
         values = {
             "listen_host": binding.host,
             "listen_port": str(binding.port),
@@ -190,6 +194,8 @@ class InboxWriter(_Inbox):
         }
         if binding.public_url is not None:
             values["public_url"] = binding.public_url
+        if binding.allow is not None:
+            values["allow"] = binding.allow
         with self._transaction() as connection:
             connection.executemany(
                 "INSERT INTO meta (key, value) VALUES (?, ?)"

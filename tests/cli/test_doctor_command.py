@@ -20,7 +20,7 @@ from campaign.service.locks import FileLock
 from campaign.service.site import Site
 from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway, update_gateway
-from campaign.store.inbox import Arrived, InboxWriter
+from campaign.store.inbox import Arrived, InboxWriter, ReceiverBinding
 from campaign.store.opening import open_ledger
 
 Run = Callable[..., Result]
@@ -154,3 +154,17 @@ def test_a_clock_that_was_never_set_fails(site: Site) -> None:
     env = Env(wall=lambda: datetime(1970, 1, 1, tzinfo=UTC))
     found = trio.run(partial(examine, Site(site.paths, site.optouts, env)))
     assert {check.name for check in found if check.verdict is Verdict.FAIL} == {"clock"}
+
+
+@pytest.mark.parametrize(
+    ("allow", "told"),
+    [("192.0.2.0/24 2001:db8::/32", ", hears only 192.0.2.0/24 2001:db8::/32"), ("any", "")],
+)
+def test_whom_the_receiver_hears_is_shown(run: Run, site: Site, allow: str, told: str) -> None:
+    make_ledger(site)
+    with InboxWriter.open(site.paths.inbox, site.env.nonce) as inbox:
+        inbox.bind_to(ReceiverBinding("192.0.2.1", 80, "http://a.example", 1, allow))
+    text = checks(run)["receiver"][1]
+    assert text == (
+        f"none runs; it starts at 192.0.2.1:80, announced as http://a.example{told} when needed"
+    )

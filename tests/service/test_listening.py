@@ -194,7 +194,7 @@ async def test_it_prints_nothing_and_logs_one_line_an_event(
         binding = inbox.binding()
     assert binding is not None
     assert caplog.messages == [
-        f"event=listening address=127.0.0.1:{binding.port}",
+        f"event=listening address=127.0.0.1:{binding.port} allow='any'",
         "event=receiver_ended reason=finished",
     ]
     assert capfd.readouterr() == ("", "")

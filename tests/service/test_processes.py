@@ -26,6 +26,7 @@ from campaign.service.processes import (
     stop_receiver,
     wait_until_ready,
 )
+from campaign.service.sources import parse_sources
 from campaign.store.inbox import InboxReader
 from campaign.store.paths import LedgerPaths
 
@@ -259,3 +260,21 @@ async def test_a_lock_that_is_held_but_never_answers_is_an_error(paths: LedgerPa
 async def test_a_pid_without_a_lock_is_never_signalled(paths: LedgerPaths) -> None:
     paths.inbox_lock.write_text(f"{os.getpid()}\n", encoding="ascii")
     assert not await stop_receiver(paths)
+
+
+async def test_a_running_receiver_that_hears_others_than_asked_is_said_so(
+    paths: LedgerPaths, receiver_command: Command
+) -> None:
+    await ensure_receiver(paths, command=receiver_command())
+    only = parse_sources(["192.0.2.0/24"])
+    with pytest.raises(UsageError, match=r"hears any, not 192\.0\.2\.0/24; end it first"):
+        await ensure_receiver(paths, allow=only)
+    await ensure_receiver(paths, allow=())
+
+
+def test_whom_to_hear_is_handed_to_the_receiver_that_is_started(paths: LedgerPaths) -> None:
+    networks = parse_sources(["192.0.2.0/24", "2001:db8::/32"])
+    words = listen_command(paths, None, None, networks)
+    assert words[-2:] == ["--allow", "192.0.2.0/24 2001:db8::/32"]
+    assert listen_command(paths, None, None, ())[-2:] == ["--allow", "any"]
+    assert "--allow" not in listen_command(paths, None, None)
