@@ -8,6 +8,7 @@ Errors come back as `{"error", "kind", "exit_code"}`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -31,6 +32,17 @@ from campaign.planner.states import CampaignState
 from campaign.store.campaigns import get_campaign
 from campaign.store.paths import socket_address
 
+_MOST_CONVERSATIONS = 64
+_OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+_BREATH = 0.1
+
+# What a malformed command may bring about: wrong shapes, nesting beyond the parser's depth,
+# integers beyond the ledger's. Whatever else happens is a mistake of ours.
+_MALFORMED = (
+    ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError,
+    msgspec.ValidationError,
+)  # fmt: skip
+
 
 async def serve_control(
     run: Run,
@@ -45,10 +57,24 @@ async def serve_control(
         task_status.started()
         async with trio.open_nursery() as nursery:
             while True:
-                stream = await listener.accept()
+                stream = await _accept(listener)
+                if len(nursery.child_tasks) >= _MOST_CONVERSATIONS:
+                    await trio.aclose_forcefully(stream)
+                    continue
                 nursery.start_soon(answer_stream, run, stream)
     finally:
         _close(listener, path)
+
+
+async def _accept(listener: trio.SocketListener) -> trio.SocketStream:
+    """The next connection; out of descriptors the engine waits for one, it does not end."""
+    while True:
+        try:
+            return await listener.accept()
+        except OSError as error:
+            if error.errno not in _OUT_OF:
+                raise
+            await trio.sleep(_BREATH)
 
 
 def _close(listener: trio.SocketListener, path: Path) -> None:
@@ -100,7 +126,7 @@ async def _answer(run: Run, line: bytes) -> dict[str, Any] | None:
                 raise EngineError(f"unknown command {other!r}")
     except CampaignError as error:
         return {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
-    except (ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
+    except _MALFORMED as error:
         return {"error": f"malformed command: {error!r}", "kind": "EngineError", "exit_code": 1}
 
 

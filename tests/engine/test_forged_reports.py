@@ -35,7 +35,8 @@ def tasks(world: Any) -> list[tuple[int, list[str]]]:
     """Every tid with its numbers, closed ones too."""
     found = world.sql(
         "SELECT t.tid, group_concat(r.number) FROM tasks AS t"
-        " JOIN attempts AS a ON a.task_id = t.id JOIN recipients AS r ON r.id = a.recipient_id GROUP BY t.id ORDER BY t.id"
+        " JOIN attempts AS a ON a.task_id = t.id"
+        " JOIN recipients AS r ON r.id = a.recipient_id GROUP BY t.id ORDER BY t.id"
     )
     return [(tid, numbers.split(",")) for tid, numbers in found]
 

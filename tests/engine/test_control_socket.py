@@ -1,0 +1,194 @@
+"""The control socket takes what anybody of this user writes to it, and the engine lives on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from campaign.engine.control import serve_control
+from campaign.engine.conversation import converse
+from campaign.engine.verbs import VERBS
+from campaign.service.serving import capped_descriptors
+from campaign.store.paths import socket_address
+
+PROC = Path("/proc/self/fd")
+MakeWorld = Callable[..., Any]
+
+
+@asynccontextmanager
+async def engine(make_world: MakeWorld, place: Path) -> AsyncIterator[Path]:
+    """The control socket of an engine that has nothing to do."""
+    path = place / "c.db.sock"
+    async with make_world() as world, trio.open_nursery() as nursery:
+        world.register("office")
+        run = world.run()
+        await run.reload()
+        await nursery.start(serve_control, run, path)
+        with trio.fail_after(20):
+            yield path
+        nursery.cancel_scope.cancel()
+
+
+async def is_alive(path: Path) -> bool:
+    async with converse(path) as conversation:
+        return (await conversation.ask({"cmd": "status"}, seconds=5))["campaigns"] == []
+
+
+async def connect(path: Path) -> trio.SocketStream:
+    with socket_address(path) as address:
+        return await trio.open_unix_socket(address)
+
+
+async def answer_to(path: Path, line: bytes) -> bytes:
+    """Write a line and no more; what comes back."""
+    answer = b""
+    async with await connect(path) as stream:
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(line + b"\n")
+            await stream.send_eof()
+            async for chunk in stream:
+                answer += chunk
+    return answer
+
+
+def command(cmd: str, **fields: object) -> bytes:
+    return json.dumps({"cmd": cmd, **fields}).encode()
+
+
+GARBAGE = {
+    "nothing": b"",
+    "a word": b"status",
+    "bytes": bytes(range(1, 10)) + b"\xff\xfe",
+    "NULs": bytes(1000),
+    "a list": b"[1, 2]",
+    "a number": b"7",
+    "null": b"null",
+    "an HTTP request": b"GET / HTTP/1.1",
+    "no command": b"{}",
+    "another command": command("reboot"),
+    "a command that is no word": b'{"cmd": {"cmd": "status"}}',
+    "nested deeply": b"[" * 200_000,
+    "nested deeply in a command": b'{"cmd":' + b'{"a":' * 100_000,
+    "a name that is a list": command("status", name=["c"]),
+    "a name that is a number": command("status", name=2**80),
+    "a name beyond Unicode": b'{"cmd": "status", "name": "\\ud800"}',
+    "no verb": command("do"),
+    "another verb": command("do", verb="drop", parameters={}),
+    "a verb that is a list": command("do", verb=["pause"], parameters={}),
+    "parameters that are none": command("do", verb="pause", parameters=7),
+    "a parameter missing": command("do", verb="pause", parameters={}),
+    "a parameter that is an object": command("do", verb="pause", parameters={"name": {}}),
+    "a parameter that is huge": command("do", verb="pause", parameters={"name": 2**80}),
+    "a rate that is none": command("do", verb="rate", parameters={"name": "c", "rate": [1]}),
+    "a launch of nothing": command("launch", request={}),
+    "a launch of a list": command("launch", request=[1]),
+    "a launch without a request": command("launch"),
+    "a launch of a NUL": command(
+        "launch",
+        request={
+            "name": "x", "path": "\0", "list_name": "x", "message": "x", "rejects": "\0",
+            "options": {},
+        },
+    ),
+}  # fmt: skip
+
+
+async def test_only_its_own_user_may_talk_to_an_engine(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+async def test_garbage_is_answered_as_an_error(
+    make_world: MakeWorld, tmp_path: Path, name: str
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        answer = await answer_to(path, GARBAGE[name])
+        told = json.loads(answer)
+        assert set(told) == {"error", "kind", "exit_code"}
+        assert await is_alive(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [], {}, 2**80, -1, 1.5, True, "\ud800", "\0", "x" * 10_000, [[["x"]]], {"a": {"b": []}}],
+    ids=lambda value: ascii(value)[:12],
+)
+async def test_no_value_of_a_parameter_ends_the_engine(
+    make_world: MakeWorld, tmp_path: Path, value: object
+) -> None:
+    names = (
+        "name", "rate", "settings", "subscription", "told", "columns", "values", "url", "username",
+        "secret", "token", "pairs", "stopped", "gateway", "why",
+    )  # fmt: skip
+    async with engine(make_world, tmp_path) as path:
+        for verb, usual in itertools.product((*VERBS, "no-such-verb"), ("office", value)):
+            parameters = {**dict.fromkeys(names, value), "name": usual}
+            assert await answer_to(path, command("do", verb=verb, parameters=parameters))
+        assert await is_alive(path)
+
+
+async def test_a_line_without_end_ends_its_own_conversation(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        assert await answer_to(path, b"x" * (3 << 20)) == b""
+        assert await is_alive(path)
+
+
+async def test_who_writes_slowly_or_reads_nothing_holds_up_nobody(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        async with await connect(path) as slow, await connect(path) as silent:
+            await slow.send_all(b'{"cmd": "sta')
+            with trio.move_on_after(0.5):
+                while True:
+                    await silent.send_all(command("status") + b"\n")
+            assert await is_alive(path)
+            await slow.send_all(b'tus"}\n')
+            assert json.loads(await slow.receive_some())["campaigns"] == []
+        assert await is_alive(path)
+
+
+async def test_thousands_of_connections_leave_room_for_one_more(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        streams = [await connect(path) for _ in range(300)]
+        for _ in range(2_000):
+            await (await connect(path)).aclose()
+        for stream in streams:
+            await stream.aclose()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert await is_alive(path)
+
+
+async def test_an_engine_out_of_descriptors_waits_for_one(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(5)]
+        with socket_address(path) as address:
+            in_use = sum(1 for _ in PROC.iterdir())  # noqa: ASYNC240 - no disk behind it
+            with capped_descriptors(in_use - 1):
+                for client in clients:
+                    client.connect(address)
+                await trio.sleep(0.25)
+        for client in clients:
+            client.sendall(command("status") + b"\n")
+            assert await trio.to_thread.run_sync(client.recv, 100)
+            client.close()
+        assert await is_alive(path)
