@@ -119,9 +119,9 @@ class Device:
         except (GatewayError, RemoteProtocolError) as error:
             return Doubtful(str(error))
         if classify_first_post(answer.code) is CodeClass.CREDENTIALS:
-            return CredentialsBad(f"{answer.code} {answer.reason}", raw)
+            return CredentialsBad(f"{answer.code} {self._line.shown(answer.reason)}", raw)
         # 200 is what the later interface calls success; some firmware answers it here too
-        return LegacyAnswered(0 if answer.ok else answer.code, answer.reason, raw)
+        return LegacyAnswered(0 if answer.ok else answer.code, self._line.shown(answer.reason), raw)
 
     async def status(self) -> DevStatus:
         """A snapshot of the device and its ports (spec §4.1), without touching subscriptions."""

@@ -16,6 +16,7 @@ import trio
 
 from campaign.env import Env
 from campaign.errors import CredentialsRefused, GatewayError, NotSent, RemoteProtocolError
+from campaign.gateway.concealing import concealed
 from campaign.protocol.codec import decode_answer, decode_task_status
 from campaign.protocol.codes import CodeClass, classify_first_post
 from campaign.protocol.session import (
@@ -66,6 +67,9 @@ class SignIn(Protocol):
     @property
     def negotiated(self) -> Negotiated | None: ...
 
+    def conceal(self, text: str) -> str:
+        """A device's words without what signs our requests."""
+
     def turn(
         self, line: Carries, path: str, body: bytes | None
     ) -> AbstractAsyncContextManager[Signed]:
@@ -97,7 +101,11 @@ class Credentials:
     negotiated: Negotiated | None = None
 
     def __init__(self, login: Login) -> None:
+        self._login = login
         self._query = {**VERSION, "username": login.username, "password": login.password}
+
+    def conceal(self, text: str) -> str:
+        return concealed(text, [self._login.password])
 
     @asynccontextmanager
     async def turn(self, _line: Carries, _path: str, body: bytes | None) -> AsyncIterator[Signed]:
@@ -133,6 +141,12 @@ class SecureSession:
         """What the present session was opened with, None before the first."""
         session = self._session
         return None if session is None else Negotiated(self._crypt, self.order, session.expires)
+
+    def conceal(self, text: str) -> str:
+        session = self._session
+        return concealed(
+            text, [self._login.password, *([session.session] if session is not None else [])]
+        )
 
     @asynccontextmanager
     async def turn(self, line: Carries, path: str, body: bytes | None) -> AsyncIterator[Signed]:
@@ -192,7 +206,7 @@ class SecureSession:
             raise NotSent(line.name, _no_session(error)) from None
         if answer.code:
             raise CredentialsRefused(
-                line.name, f"the handshake: {answer.code} {answer.reason}".strip()
+                line.name, f"the handshake: {answer.code} {self.conceal(answer.reason)}".strip()
             )
         return Session(
             self._login, self._crypt, self.order, auth, answer.session, min(answer.expires, 86_400)

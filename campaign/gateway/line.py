@@ -162,7 +162,9 @@ class Line:
                 raise _SignatureRefused(signed.session, error) from error
             why = refuses_us(raw)
             if why is not None:
-                raise _SignatureRefused(signed.session, CredentialsRefused(self.name, why, raw))
+                raise _SignatureRefused(
+                    signed.session, CredentialsRefused(self.name, self.shown(why), raw)
+                )
             return raw
 
     async def request(
@@ -214,21 +216,21 @@ class Line:
         if response.status_code in (401, 403):
             raise CredentialsRefused(self.name, f"HTTP {response.status_code}")
         if response.status_code != httpx.codes.OK:
-            raise InDoubt(self.name, f"HTTP {response.status_code}: {_first_words(response)}")
+            words = self.shown(response.content.decode("utf-8", "replace"))
+            raise InDoubt(self.name, f"HTTP {response.status_code}: {words}")
         return response.content
 
     def checked(self, raw: bytes, decode: Callable[[bytes], T]) -> T:
         """The decoded answer. Raises `RemoteProtocolError` where the device says no."""
         value = decode(raw)
         if isinstance(value, Answer) and not value.ok:
-            raise RemoteProtocolError(f"{self.name}: refused: {value.code} {value.reason}".strip())
+            why = f"{value.code} {self.shown(value.reason)}".strip()
+            raise RemoteProtocolError(f"{self.name}: refused: {why}")
         return value
 
-
-def _first_words(response: httpx.Response) -> str:
-    """The head of an error page, without what it may repeat of our own query."""
-    text = response.content[:200].decode("utf-8", "replace").strip()
-    return "(a page that repeats the request)" if "goip_" in text or "auth=" in text else text
+    def shown(self, words: str) -> str:
+        """A device's own words, fit for errors and notices."""
+        return self.sign_in.conceal(words)
 
 
 def _words(error: Exception) -> str:

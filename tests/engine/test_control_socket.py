@@ -41,7 +41,8 @@ async def engine(make_world: MakeWorld, place: Path) -> AsyncIterator[Path]:
 
 async def is_alive(path: Path) -> bool:
     async with converse(path) as conversation:
-        return (await conversation.ask({"cmd": "status"}, seconds=5))["campaigns"] == []
+        answer = await conversation.ask({"cmd": "status"}, seconds=5)
+    return answer["campaigns"] == [] and answer["gateways"] == []
 
 
 async def connect(path: Path) -> trio.SocketStream:

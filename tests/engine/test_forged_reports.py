@@ -63,7 +63,24 @@ def failed_and_sent(world: Any) -> Iterator[bytes]:
 
 
 def counters_alone(world: Any) -> Iterator[bytes]:
-    odd = (0, -1, 1, 7, 2**31, 2**62, 2**63, 10**40, 1e308, 0.5, "9", "many", None, [], {}, True)
+    odd: tuple[object, ...] = (
+        0,
+        -1,
+        1,
+        7,
+        2**31,
+        2**62,
+        2**63,
+        10**40,
+        1e308,
+        0.5,
+        "9",
+        "many",
+        None,
+        [],
+        {},
+        True,
+    )
     for tid, numbers in tasks(world)[-3:]:
         for value in odd:
             yield report(tid, sending=value, sent=value, failed=value, unsent=value)
@@ -100,12 +117,13 @@ def ten_thousand_rows(world: Any) -> Iterator[bytes]:
 
 def shapes_of_rows(world: Any) -> Iterator[bytes]:
     for tid, (number, *_) in tasks(world)[-3:]:
-        for rows in (
+        shapes: tuple[Any, ...] = (
             None, 1, "x", {}, [None], [[]], [[0]], [[0, number]], [[{}, number, [], {}, {}, {}]],
             [[2**70, number, "1A", 2**70, "7", "7"]], [[0, number, "9" * 99, -1, "7" * 99, None]],
             [[0, [number], "1A", 0, "7 x"]], [[0, number, "1A", 0, ["7"], {"7": 7}] + [0] * 50],
             [[0, number, "\x00\x1b[2J", 0, "7 \x00", "\x00" * 10]],
-        ):  # fmt: skip
+        )  # fmt: skip
+        for rows in shapes:
             yield report(tid, fdr=rows, sdr=rows if rows != [[0, number]] else None)
 
 
@@ -124,7 +142,8 @@ def receipts(world: Any) -> Iterator[bytes]:
 
 
 def ports_gone_and_back(world: Any) -> Iterator[bytes]:
-    for state in ("3 Register OK", "0 No SIM", "99999 x", -1, None, "3"):
+    words: tuple[object, ...] = ("3 Register OK", "0 No SIM", "99999 x", -1, None, "3")
+    for state in words:
         states = [{"port": f"{n}A", "st": state, "sn": "x", "bal": {}} for n in range(1, 40)]
         status = {"type": "dev-status", "seq": 1, "expires": -1, "status": states}
         yield json.dumps(status).encode()
