@@ -42,7 +42,7 @@ async def engine(make_world: MakeWorld, place: Path) -> AsyncIterator[Path]:
 async def is_alive(path: Path) -> bool:
     async with converse(path) as conversation:
         answer = await conversation.ask({"cmd": "status"}, seconds=5)
-    return answer["campaigns"] == [] and answer["gateways"] == []
+    return bool(answer == {"campaigns": [], "gateways": []})
 
 
 async def connect(path: Path) -> trio.SocketStream:

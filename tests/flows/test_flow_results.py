@@ -94,28 +94,3 @@ def test_the_demo_runs_to_its_end_and_its_report_adds_up(flow: Flow) -> None:
     assert (out / "report.html").stat().st_size > 1000
     assert "campaign demo finished" in done.out
     assert not flow.pids("simulate")
-
-
-def test_neither_numbers_nor_passwords_are_written_to_logs(flow: Flow) -> None:
-    password = "correct-horse-battery"
-    words = ("--ports", "2", "--sms-seconds", "0.02", "--password", password, "--magic")
-    truth = flow.folder / "c.device.truth.jsonl"
-    device = flow.start("simulate", *words, "--set", "reply-seconds=0.1", "--ledger", truth)
-    receiver = flow.start("--verbose", "listen")
-    greeting = "listening on "
-    flow.until(lambda: device.out.startswith(greeting) and "\n" in device.out, "it runs", device)
-    url = device.out.splitlines()[0].removeprefix(greeting)
-    secret = flow.folder / "password"
-    secret.write_text(password, encoding="utf-8")
-    flow.run("gateway", "add", "device", url, "--username", "root", "--password-file", secret)
-    flow.until(lambda: "receiving on" in receiver.err, "the receiver runs", receiver)
-    fates = [f"9996600{suffix}" for suffix in ("0001", "0002", "0006", "0009", "0010")]
-    path = flow.write_list(20, *(f"+{number}" for number in fates))
-    flow.run("--verbose", *flow.launching(path, times={"retry-wait": "100ms"}))
-    commands = [command.err for command in flow.commands]
-    logs = [path.read_text() for path in flow.folder.glob("*.log")]
-    assert "level=INFO" in receiver.err, "it was really verbose"
-    for text in [*commands, *logs]:
-        assert password not in text
-        for number in (*flow.numbers(20), *fates):
-            assert number not in text

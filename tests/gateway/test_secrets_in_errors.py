@@ -66,7 +66,7 @@ ANSWERS: dict[str, Answer] = {
     "another code": json_answer(7),
     "a code nobody knows": json_answer(4711),
     "no JSON": lambda _request, said: httpx.Response(200, text=said),
-    "JSON cut off": lambda _request, said: httpx.Response(200, text=json.dumps({"code": said})[:-9]),
+    "JSON cut off": lambda _request, said: httpx.Response(200, text=json.dumps([said])[:-9]),
     "JSON of another shape": lambda _request, said: httpx.Response(200, json={said: said}),
     "a list": lambda _request, said: httpx.Response(200, json=[said]),
     "401": error_page(401),
