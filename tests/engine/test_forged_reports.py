@@ -305,6 +305,7 @@ async def test_a_campaign_that_does_not_send_cannot_be_made_to(
         async def work() -> None:
             await trio.sleep(20)
             await do(world, verb, name="c")
+            await attack(world, all_failed, times=1, every=0)
             await trio.sleep(60)  # what was on the wire is over
             quiet.append(len(world.attempts))
             for forger in (all_failed, never_on_air, ports_gone_and_back, replays):
@@ -315,9 +316,11 @@ async def test_a_campaign_that_does_not_send_cannot_be_made_to(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(work)
-            await world.launch(numbers(60), retries=RETRIES, settings={"retry-wait": "2s"})
+            with trio.fail_after(3600):
+                await world.launch(numbers(60), retries=RETRIES, settings={"retry-wait": "2s"})
             await trio.sleep(600)
         assert quiet[0] == quiet[1] == len(world.attempts) < 60
+        assert not {"pending", "held", "assigned"} & set(world.states())
         assert_within_budget(world)
 
 
