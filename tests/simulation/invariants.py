@@ -21,7 +21,8 @@ from tests.simulation.witness import Touched
 _RANK = {None: 0, "timeout": 1, "failed": 2, "sent": 3}
 _WENT_OUT = ("sent", "delivered", "undelivered", "no_receipt")
 _NEVER = ("failed", "cancelled", "skipped", "expired", "pending", "held")
-_BY_DECISION = "('resolve', 'retry-failed', 'policy')"
+_BY_DECISION = "('resend', 'retry_failed')"
+"""Kinds of decisions that permit one more attempt each."""
 _WAITED_FOR = ("silence", "reboot", "no_answer", "ambiguous")
 
 

@@ -19,6 +19,7 @@ from tests.simulation.acts import happen
 from tests.simulation.coverage import what_happened
 from tests.simulation.determinism import run_seeded
 from tests.simulation.invariants import Broken
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.process import Reaper
 from tests.simulation.scenario import Scenario, draw
 from tests.simulation.world import BOUND, RECEIVER, World
@@ -53,6 +54,12 @@ class Verdict:
 def play(seed: int, *, trace: Callable[[str], None] | None = None) -> Verdict:
     """Play the scenario of a seed."""
     return play_scenario(draw(seed), trace=trace)
+
+
+def play_mutated(mutant: str, seed: int) -> Verdict:
+    """Play the scenario of a seed with one of our own mistakes in the code."""
+    with MUTANTS[mutant]():
+        return play(seed)
 
 
 def play_scenario(
