@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from campaign.planner.reconcile import TAIL
+
 
 @dataclass(frozen=True)
 class Claimable:
@@ -69,7 +71,27 @@ def _tasks(port: int, recipients: list[Claimable], task_size: int) -> list[Plann
     for recipient in recipients:
         by_text.setdefault(recipient.text, []).append(recipient)
     return [
-        PlannedTask(port, text, tuple(group[start : start + task_size]))
+        PlannedTask(port, text, tuple(task))
         for text, group in by_text.items()
-        for start in range(0, len(group), task_size)
+        for task in _told_apart(group, task_size)
     ]
+
+
+def _told_apart(group: Sequence[Claimable], task_size: int) -> list[list[Claimable]]:
+    """Cut a group into tasks, in order, never two numbers alike in their last seven digits in one:
+    a device that rewrites numbers could not tell them apart. The second goes into the next task."""
+    tasks: list[list[Claimable]] = []
+    filling = 0  # those before it are full
+    taken: dict[str, int] = {}  # the last task that holds these seven digits
+    for recipient in group:
+        tail = recipient.number[-TAIL:]
+        place = max(filling, taken.get(tail, -1) + 1)
+        while place < len(tasks) and len(tasks[place]) == task_size:
+            place += 1
+        if place == len(tasks):
+            tasks.append([])
+        tasks[place].append(recipient)
+        taken[tail] = place
+        while filling < len(tasks) and len(tasks[filling]) == task_size:
+            filling += 1
+    return tasks

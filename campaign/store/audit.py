@@ -147,22 +147,30 @@ def _compared(conn: sqlite3.Connection, place: sqlite3.Row) -> Finding:
         return Finding(law, "cannot be told", "the device restarted in between")
     ours = conn.execute(
         """
-        -- what only a receipt proves was counted failed if the device said so first, else who knows
-        SELECT sum(a.outcome IS 'sent' AND a.evidence IN ('report', 'inferred')) AS ok,
-            sum((a.outcome IN ('failed', 'timeout') AND a.evidence <> 'accepted')
-                OR (a.outcome IS 'sent' AND a.evidence = 'receipt' AND a.program IS NOT NULL))
-                AS failed,
-            sum((a.outcome IS NULL AND coalesce(t.verdict, '') NOT LIKE 'released%')
-                OR (a.outcome IS 'sent' AND a.evidence = 'receipt' AND a.program IS NULL))
+        -- what only a receipt proves was counted sent if the counters leave no room for a failure,
+        -- failed if the device said so first, else who knows
+        WITH ours AS (
+            SELECT a.outcome, a.evidence, a.told, t.intent_ms, t.closed_ms, t.verdict,
+                t.c_sending = 0 AND t.c_unsent = 0 AND t.c_failed = (
+                    SELECT count(*) FROM attempts AS x
+                    WHERE x.task_id = t.id AND x.told BETWEEN 1 AND 3) AS counted
+            FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
+            WHERE t.gateway_id = ? AND t.port = ? AND t.intent_ms IS NOT NULL
+                AND coalesce(t.closed_ms, 9e15) > ? AND t.intent_ms < ?
+        )
+        SELECT sum(outcome IS 'sent' AND (evidence IN ('report', 'inferred')
+                OR (evidence = 'receipt' AND told = 0 AND counted IS 1))) AS ok,
+            sum((outcome IN ('failed', 'timeout') AND evidence <> 'accepted')
+                OR (outcome IS 'sent' AND evidence = 'receipt' AND told > 0)) AS failed,
+            sum((outcome IS NULL AND coalesce(verdict, '') NOT LIKE 'released%')
+                OR (outcome IS 'sent' AND evidence = 'receipt' AND told = 0 AND counted IS NOT 1))
                 AS unknown,
-            sum(t.intent_ms < ? OR coalesce(t.closed_ms, 9e15) > ?) AS astride
-        FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
-        WHERE t.gateway_id = ? AND t.port = ? AND t.intent_ms IS NOT NULL
-            AND coalesce(t.closed_ms, 9e15) > ? AND t.intent_ms < ?
+            sum(intent_ms < ? OR coalesce(closed_ms, 9e15) > ?) AS astride
+        FROM ours
         """,
         (
-            before["at_ms"], after["at_ms"], place["gateway_id"], place["port"], before["at_ms"],
-            after["at_ms"],
+            place["gateway_id"], place["port"], before["at_ms"], after["at_ms"],
+            before["at_ms"], after["at_ms"],
         ),
     ).fetchone()  # fmt: skip
     if ours["astride"]:

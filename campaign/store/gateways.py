@@ -51,7 +51,6 @@ class GatewayRow:
     token: str
     old_token: str | None
     boot_id: str | None
-    index_base: int | None
     stopped: str | None
     simulated: str | None
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -85,8 +84,8 @@ class PortRow:
 
 _COLUMNS = (
     "id, name, url, username, secret, crypt, auth_order, ca_file, token, old_token, boot_id,"
-    " index_base, stopped, simulated, settings, subscription, subscribed_boot, subscribed_url,"
-    " status_seq, device, sms_ssrc, sms_next"
+    " stopped, simulated, settings, subscription, subscribed_boot, subscribed_url, status_seq,"
+    " device, sms_ssrc, sms_next"
 )
 
 

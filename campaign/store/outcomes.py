@@ -7,15 +7,16 @@ evidence is applied exactly once however often it arrives.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from campaign.planner.reconcile import (
-    AttemptFacts,
+    Conclusion,
     Counters,
-    Elimination,
+    Places,
     Settled,
-    eliminate,
+    TaskEvidence,
+    conclude,
     reconcile,
 )
 from campaign.planner.retry import Failure, Final, Retry
@@ -94,38 +95,32 @@ def fold_report(
         (now_ms, now_ms, task.id),
     )
     rows = _attempts(conn, task.id)
-    facts = [_facts(row) for row in rows]
-    (base,) = conn.execute("SELECT index_base FROM gateways WHERE id = ?", (gateway_id,)).fetchone()
-    result = reconcile(facts, task.counters, base, report)
-    if result.index_base is not None and result.index_base != base:
-        conn.execute(
-            "UPDATE gateways SET index_base = ? WHERE id = ?", (result.index_base, gateway_id)
-        )
+    result = reconcile(
+        Places([row["number"] for row in rows]), _evidence(rows, task.counters), report
+    )
     for conflict in (*result.conflicts, *(f"row not understood: {row}" for row in report.odd)):
         incident(
             conn, now_ms, "anomaly", conflict, campaign_id=task.campaign_id,
             gateway_id=gateway_id, task_id=task.id,
         )  # fmt: skip
-    if result.counters is not None and result.counters != task.counters:
-        counters = result.counters
+    if result.evidence.counters is not None and result.evidence.counters != task.counters:
+        counters = result.evidence.counters
         conn.execute(
             "UPDATE tasks SET c_sending = ?, c_sent = ?, c_failed = ?, c_unsent = ? WHERE id = ?",
             (counters.sending, counters.sent, counters.failed, counters.unsent, task.id),
         )
     tally = Tally()
-    applier = _Applier(conn, now_ms, task, tally, after_failure(task.campaign_id), folded)
+    applier = _Applier(
+        conn, now_ms, task, tally, after_failure(task.campaign_id), folded, result.evidence.told
+    )
     for settled in result.settled:
         applier.apply(rows[settled.idx - 1], settled)
-    known = {settled.idx: settled.outcome for settled in result.settled}
-    facts = [AttemptFacts(f.idx, f.number, known.get(f.idx, f.outcome)) for f in facts]
-    for idx in eliminate(facts, result.counters).sent:
-        applier.apply(rows[idx - 1], Settled(idx, Outcome.SENT, None))
-        known[idx] = Outcome.SENT
-    applier.flush()
+    applier.flush(rows)
     tally.store(conn)
     claim_parked(conn, gateway_id, task.id)
     apply_policy(conn, now_ms, task.campaign_id, gateway_id, applier.timed_out)
-    open_left = any(f.outcome is None and f.idx not in known for f in facts)
+    risen = {settled.idx for settled in result.settled}
+    open_left = any(row["outcome"] is None and row["idx"] not in risen for row in rows)
     if task.state != TaskState.CLOSED and not open_left:
         close(conn, task.id, now_ms, "every attempt final")
         folded.closed.append(task.id)
@@ -176,7 +171,7 @@ def _as_task(row: sqlite3.Row) -> _Task:
 def _attempts(conn: sqlite3.Connection, task_id: int) -> list[sqlite3.Row]:
     return conn.execute(
         """
-        SELECT a.idx, a.recipient_id, a.live, a.outcome, a.port, r.number, r.state, r.failures,
+        SELECT a.idx, a.recipient_id, a.live, a.outcome, a.told, r.number, r.state, r.failures,
             r.evidence
         FROM attempts AS a JOIN recipients AS r ON r.id = a.recipient_id
         WHERE a.task_id = ? ORDER BY a.idx
@@ -185,9 +180,8 @@ def _attempts(conn: sqlite3.Connection, task_id: int) -> list[sqlite3.Row]:
     ).fetchall()
 
 
-def _facts(row: sqlite3.Row) -> AttemptFacts:
-    outcome = row["outcome"]
-    return AttemptFacts(row["idx"], row["number"], None if outcome is None else Outcome(outcome))
+def _evidence(rows: Sequence[sqlite3.Row], counters: Counters | None) -> TaskEvidence:
+    return TaskEvidence(bytes(row["told"] for row in rows), counters)
 
 
 @dataclass
@@ -200,27 +194,44 @@ class _Applier:
     tally: Tally
     after_failure: AfterFailure
     folded: Folded
+    told: bytes
+    """Every place's details so far, this report's among them."""
     timed_out: list[int] = field(default_factory=list)
     """Recipients that became unknown."""
     _sent: list[tuple[str, str | None, int | None, str, int]] = field(default_factory=list)
-    _attempts: list[tuple[str, str | None, int | None, int, int]] = field(default_factory=list)
+    _attempts: list[tuple[str, str | None, int | None, int, int, int]] = field(default_factory=list)
 
     def apply(self, row: sqlite3.Row, settled: Settled) -> None:
+        """Apply what reports newly prove of a place; a receipt may have proved it before."""
+        before = None if row["outcome"] is None else Outcome(row["outcome"])
         match settled.outcome:
+            case Outcome.SENT if before is Outcome.SENT:
+                self._confirm_sent(row, settled)
             case Outcome.SENT:
                 self._apply_sent(row, settled)
+            case Outcome.FAILED if before is Outcome.SENT:
+                self._incident("anomaly", "reported failed, yet it is proved sent", row)
             case Outcome.FAILED:
                 self._apply_failed(row, settled)
-            case Outcome.TIMEOUT:
+            case Outcome.TIMEOUT if before is None:
                 self._apply_timeout(row, settled)
 
-    def flush(self) -> None:
+    def flush(self, rows: Sequence[sqlite3.Row]) -> None:
         self.conn.executemany(
             """
-            UPDATE attempts SET live = 0, outcome = 'sent', evidence = ?, port = ?, at = ?
+            UPDATE attempts SET live = 0, outcome = 'sent', evidence = ?, port = ?, at = ?, told = ?
             WHERE task_id = ? AND idx = ?
             """,
             self._attempts,
+        )
+        written = {attempt[-1] for attempt in self._attempts}
+        self.conn.executemany(
+            "UPDATE attempts SET told = ? WHERE task_id = ? AND idx = ?",
+            [
+                (told, self.task.id, row["idx"])
+                for row, told in zip(rows, self.told, strict=True)
+                if told != row["told"] and row["idx"] not in written
+            ],
         )
         # the SIM that sent it is the one in that port now; it is asked for once per task
         iccid = self.conn.execute(
@@ -243,7 +254,8 @@ class _Applier:
         evidence = Evidence.INFERRED if settled.row is None else Evidence.REPORT
         port = None if settled.row is None or settled.row.port is None else str(settled.row.port)
         at = None if settled.row is None else settled.row.at
-        self._attempts.append((evidence, port, at, self.task.id, row["idx"]))
+        told = self.told[row["idx"] - 1]
+        self._attempts.append((evidence, port, at, told, self.task.id, row["idx"]))
         state = R(row["state"])
         if row["live"]:
             self._done(works=True)
@@ -258,6 +270,25 @@ class _Applier:
             self._late_sent(row, state)
         if self.task.fence == FenceReason.OPT_OUT and self._opted_out(row["number"]):
             self._incident("opted_out_in_flight", "went out before it could be taken back", row)
+
+    def _confirm_sent(self, row: sqlite3.Row, settled: Settled) -> None:
+        """Its detail comes after a receipt, or counters, proved it: the better evidence stands,
+        whichever came first."""
+        if settled.row is None:
+            return
+        port = None if settled.row.port is None else str(settled.row.port)
+        at, told = settled.row.at, self.told[row["idx"] - 1]
+        self._attempts.append((Evidence.REPORT, port, at, told, self.task.id, row["idx"]))
+        if not row["latest"]:
+            return
+        self.conn.execute(
+            """
+            UPDATE recipients SET port = coalesce(?, port), sent_at = ?,
+                evidence = CASE WHEN state IN ('sent', 'no_receipt') THEN 'report' ELSE evidence END
+            WHERE id = ? AND state IN ('sent', 'no_receipt', 'delivered', 'undelivered')
+            """,
+            (port, at, row["recipient_id"]),
+        )
 
     def _end_later_attempt(self, row: sqlite3.Row) -> None:
         """An earlier attempt went out after all: whatever the one in flight says, no other follows.
@@ -461,11 +492,9 @@ def close_unknown(
     return len(rows)
 
 
-def ambiguity(conn: sqlite3.Connection, task_id: int) -> Elimination:
-    """What the stored counters of a task say about its places without a detail."""
-    return eliminate(
-        [_facts(row) for row in _attempts(conn, task_id)], _get(conn, task_id).counters
-    )
+def ambiguity(conn: sqlite3.Connection, task_id: int) -> Conclusion:
+    """What is proved of a task, and the bounds of what is not."""
+    return conclude(_evidence(_attempts(conn, task_id), _get(conn, task_id).counters))
 
 
 def task_counters(conn: sqlite3.Connection, task_id: int) -> Counters | None:

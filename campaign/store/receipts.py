@@ -125,6 +125,7 @@ def claim_parked(
                 AND (p.port IS NULL OR p.port = t.port) AND p.received_ms >= t.intent_ms
                 AND (a.at IS NULL OR p.at IS NULL OR a.at <= p.at) AND a.receipts < r.parts
                 AND (a.outcome = 'sent' OR (? AND a.live = 1 AND a.outcome IS NULL)
+                    OR (a.outcome = 'timeout' AND r.state = 'unknown')
                     OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed'))
             ORDER BY p.id LIMIT 1
             """,
@@ -157,7 +158,10 @@ def _match(
     conn.execute(
         """
         UPDATE attempts SET receipts = ?, receipt = ?, live = 0,
-            outcome = 'sent', evidence = CASE WHEN outcome = 'sent' THEN evidence ELSE 'receipt' END
+            outcome = 'sent',
+            -- a detail is better evidence than a receipt, and a receipt better than an inference
+            evidence = CASE WHEN outcome = 'sent' AND evidence = 'report' THEN evidence
+                ELSE 'receipt' END
         WHERE task_id = ? AND idx = ?
         """,
         (received, code, row["task_id"], row["idx"]),

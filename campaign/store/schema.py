@@ -84,6 +84,29 @@ def _protocol(db: Database) -> None:
     db.execute("DROP TABLE inbound_before")
 
 
+@ledger_migrations(name="0004_told")
+def _told(db: Database) -> None:
+    # which details reports told of a place (planner.reconcile.TOLD): 1 timeout, 2 failed, 4 sent.
+    # What is inferred from counters rests on these alone, not on what receipts proved meanwhile
+    db.execute(
+        "ALTER TABLE attempts ADD COLUMN told INTEGER NOT NULL DEFAULT 0"
+        " CHECK (told BETWEEN 0 AND 7)"
+    )
+    db.execute(
+        """
+        UPDATE attempts SET told =
+            CASE WHEN evidence <> 'report' THEN 0
+                WHEN outcome = 'sent' THEN 4 WHEN outcome = 'failed' THEN 2 ELSE 1 END
+            -- a failure that something better overrode has left its code
+            | CASE WHEN outcome <> 'sent' OR program IS NULL THEN 0
+                WHEN program IN (2, 5, 7, 10) THEN 2 ELSE 1 END
+        WHERE outcome IS NOT NULL AND evidence IN ('report', 'receipt', 'inferred')
+        """
+    )
+    # a number that a device rewrote is matched without learning how it counts
+    db.execute("ALTER TABLE gateways DROP COLUMN index_base")
+
+
 _GATEWAY_COLUMNS = (
     "subscription TEXT",  # what the operator subscribed it to: JSON, NULL for nothing
     "subscribed_boot TEXT",  # the run of the device that was last told so,

@@ -92,6 +92,32 @@ def test_the_only_place_takes_everybody_there_is_room_for(
     assert dealt == min(len(waiting), sum(count for _, count in ports))
 
 
+CLASHING = st.lists(st.tuples(st.sampled_from("123"), st.integers(0, 4)), max_size=40)
+
+
+@given(CLASHING, st.integers(1, 10))
+def test_no_two_numbers_of_a_task_end_alike_and_all_else_stays_in_order(
+    people: list[tuple[str, int]], task_size: int
+) -> None:
+    waiting = [
+        Claimable(i, f"99{head}55501{tail:02}", None) for i, (head, tail) in enumerate(people, 1)
+    ]
+    tasks = split(waiting, [Grant(1, 100, "1:1")], task_size)
+    assert sorted(r.id for task in tasks for r in task.recipients) == [r.id for r in waiting]
+    for task in tasks:
+        ids = [recipient.id for recipient in task.recipients]
+        tails = {recipient.number[-7:] for recipient in task.recipients}
+        assert len(tails) == len(ids) <= task_size
+        assert ids == sorted(ids)
+
+
+def test_the_second_of_two_numbers_alike_goes_into_the_next_task() -> None:
+    people = [Claimable(1, "99915550100", None), Claimable(2, "99925550100", None)]
+    people.append(Claimable(3, "99935550101", None))
+    tasks = split(people, [Grant(1, 10, "1:1")], 10)
+    assert [[r.id for r in task.recipients] for task in tasks] == [[1, 3], [2]]
+
+
 def test_a_few_recipients_spread_over_many_ports() -> None:
     people = people_of([(None, None)] * 4)
     tasks = split(people, grants_of([(1, 10), (2, 10), (3, 10), (4, 10)]), 10)

@@ -61,10 +61,10 @@ def test_a_name_that_is_not_there_names_those_that_are(ledger: Any) -> None:
 
 def test_columns_and_settings_are_updated(ledger: Any) -> None:
     gateway_id = ledger.gateway("roof")
-    ledger.do(update_gateway, gateway_id, boot_id="b2", index_base=1)
+    ledger.do(update_gateway, gateway_id, boot_id="b2", sms_next=7)
     ledger.do(set_gateway_settings, gateway_id, {"keep-plus": "yes"})
     row = ledger.do(get_gateway, "roof")
-    assert (row.boot_id, row.index_base, row.settings) == ("b2", 1, {"keep-plus": "yes"})
+    assert (row.boot_id, row.sms_next, row.settings) == ("b2", 7, {"keep-plus": "yes"})
 
 
 def test_a_device_with_unfinished_tasks_stays(ledger: Any) -> None:

@@ -388,23 +388,37 @@ def test_counters_only_rise_and_a_later_fitting_set_is_not_shut_out(ledger: Any)
     assert ledger.do(task_counters, task.id) == Counters(1, 1, 0, 1)
 
 
-def test_the_index_base_of_a_gateway_is_learned_once(ledger: Any) -> None:
+def test_a_rewritten_number_is_recognised_whichever_way_its_device_counts(ledger: Any) -> None:
     campaign_id = ledger.campaign(4)
     first = ledger.claim_one(campaign_id, count=2)
     second = ledger.claim_one(campaign_id, count=2)
-    numbers = ledger.numbers_of(first.id)
-    ledger.fold(TaskReport(tid=first.tid, sdr=(SentRow(index=0, number=numbers[0]),)))
-    (base,) = ledger.conn.execute("SELECT index_base FROM gateways").fetchone()
-    assert base == 0
-    # rewritten without its country code, at an index that counts from 0
-    short = ledger.numbers_of(second.id)[1][3:]
-    ledger.fold(
-        TaskReport(
-            tid=second.tid,
-            fdr=(FailedRow(index=1, number=short, program=7, network=1),),
-        )
-    )
-    assert ledger.states(campaign_id) == ["sent", "assigned", "assigned", "failed"]
+    for task, index in ((first, 1), (second, 2)):  # the second place, counted from 0 and from 1
+        short = ledger.numbers_of(task.id)[1][3:]
+        row = FailedRow(index=index, number=short, program=7, network=1)
+        ledger.fold(TaskReport(tid=task.tid, fdr=(row,)))
+    assert ledger.states(campaign_id) == ["assigned", "failed", "assigned", "failed"]
+
+
+def test_receipts_take_no_part_in_elimination(ledger: Any) -> None:
+    """Its receipt proves one sent; which of the two the counted failure is, the device must say."""
+    campaign_id = ledger.campaign(2)
+    task = ledger.claim_one(campaign_id)
+    ledger.report(task, counters=(0, 1, 1, 0))
+    ledger.do(close_unknown, ledger.now, task.id, UnknownCause.AMBIGUOUS, "which of the two")
+    ledger.receipt(ledger.number(1))
+    assert ledger.states(campaign_id) == ["delivered", "unknown"]
+    assert ledger.do(ambiguity, task.id).bounds == "among 2: 1 sent, 1 failed"
+    ledger.report(task, failed=[(1, *PERMANENT)])  # and it says so: then the other was sent
+    assert ledger.states(campaign_id) == ["delivered", "sent"]
+    assert ledger.incidents() == {"anomaly": 1}
+
+
+def test_a_device_that_reports_more_failures_than_it_counts_is_on_record(ledger: Any) -> None:
+    campaign_id = ledger.campaign(3)
+    task = ledger.claim_one(campaign_id)
+    ledger.report(task, failed=[(1, *PERMANENT), (2, *PERMANENT)], counters=(0, 2, 1, 0))
+    assert ledger.states(campaign_id) == ["failed", "failed", "assigned"]
+    assert ledger.incidents() == {"anomaly": 1}
 
 
 # closing

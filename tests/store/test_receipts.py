@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -279,3 +280,71 @@ def test_a_receipt_without_port_number_and_time_is_a_value_too(ledger: Any) -> N
     gateway_id = ledger.gateway()
     assert ledger.do(fold_receipt, ledger.now, gateway_id, Receipt(None, "", None, 0))
     assert ledger.states(campaign_id) == ["delivered"]
+
+
+# order
+
+
+DETAILS: dict[str, dict[str, Any]] = {
+    "sent": {"sent": [1]},
+    "timeout": {"failed": [(1, 6, None)]},
+    "failed": {"failed": [(1, 7, 1)]},
+    "inferred": {"counters": (0, 1, 0, 0)},
+    "none": {},
+}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("detail", "receipt", "close"))))
+@pytest.mark.parametrize("code", [0, 65], ids=["delivered", "undelivered"])
+@pytest.mark.parametrize("detail", DETAILS)
+def test_the_order_of_detail_receipt_and_closing_does_not_matter(
+    ledger: Any, detail: str, code: int, order: tuple[str, ...]
+) -> None:
+    campaign_id = ledger.campaign(1)
+    task = ledger.claim_one(campaign_id)
+    steps = {
+        "detail": lambda: ledger.report(task, **DETAILS[detail]),
+        "receipt": lambda: ledger.receipt(ledger.number(1), code),
+        "close": lambda: ledger.do(
+            close_unknown, ledger.now, task.id, UnknownCause.SILENCE, "no word"
+        ),
+    }
+    for step in order:
+        steps[step]()
+    assert ledger.states(campaign_id) == ["delivered" if code == 0 else "undelivered"]
+    attempt = ledger.attempt(task.id)
+    evidence = "report" if detail == "sent" else "receipt"
+    assert (attempt["outcome"], attempt["evidence"]) == ("sent", evidence)
+
+
+@pytest.mark.parametrize("receipt_first", [True, False])
+def test_a_detail_is_better_evidence_than_a_receipt_whichever_comes_first(
+    ledger: Any, receipt_first: bool
+) -> None:
+    campaign_id = ledger.campaign(1)
+    task = ledger.claim_one(campaign_id)
+    ledger.do(close_unknown, ledger.now, task.id, UnknownCause.SILENCE, "no word")
+    steps = [lambda: ledger.receipt(ledger.number(1)), lambda: ledger.report(task, sent=[1], at=77)]
+    for step in steps if receipt_first else reversed(steps):
+        step()
+    assert ledger.states(campaign_id) == ["delivered"]
+    assert (ledger.recipient(1)["evidence"], ledger.recipient(1)["sent_at"]) == ("receipt", 77)
+    attempt = ledger.attempt(task.id)
+    assert (attempt["evidence"], attempt["at"], attempt["told"]) == ("report", 77, 4)
+
+
+@pytest.mark.parametrize("receipt_first", [True, False])
+def test_a_receipt_is_better_evidence_than_an_inference_whichever_comes_first(
+    ledger: Any, receipt_first: bool
+) -> None:
+    campaign_id = ledger.campaign(1)
+    task = ledger.claim_one(campaign_id)
+    ledger.do(close_unknown, ledger.now, task.id, UnknownCause.SILENCE, "no word")
+    steps = [
+        lambda: ledger.receipt(ledger.number(1)),
+        lambda: ledger.report(task, counters=(0, 1, 0, 0)),
+    ]
+    for step in steps if receipt_first else reversed(steps):
+        step()
+    assert ledger.states(campaign_id) == ["delivered"]
+    assert ledger.attempt(task.id)["evidence"] == "receipt"

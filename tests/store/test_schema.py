@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from campaign.planner.states import RECIPIENT_MOVES, TASK_MOVES, RecipientState, TaskState
+from campaign.store.schema import ledger_migrations
 
 _COLUMNS = {
     RecipientState.HELD: "due_ms = 1",
@@ -130,3 +133,40 @@ def test_deciding_queries_use_their_indexes(ledger: Any) -> None:
     )
     assert "tasks_live" in plan("SELECT * FROM tasks WHERE gateway_id = 1 AND state <> 'closed'")
     assert "tasks_tid" in plan("SELECT * FROM tasks WHERE gateway_id = 1 AND tid = 5")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "evidence", "program", "told"),
+    [
+        (None, "none", None, 0),
+        ("sent", "report", None, 4),
+        ("sent", "report", 7, 6),
+        ("sent", "report", 6, 5),
+        ("failed", "report", 7, 2),
+        ("timeout", "report", None, 1),
+        ("sent", "receipt", None, 0),
+        ("sent", "receipt", 7, 2),
+        ("sent", "receipt", 6, 1),
+        ("sent", "inferred", None, 0),
+        ("failed", "accepted", 8, 0),
+    ],
+)
+def test_what_reports_told_of_a_place_is_read_off_earlier_ledgers(
+    outcome: str | None, evidence: str, program: int | None, told: int
+) -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+        conn.row_factory = sqlite3.Row
+        db = Database(conn, execute_plugins=False)
+        ledger_migrations.apply(db, stop_before="0004_told")
+        conn.execute(
+            "INSERT INTO gateways (name, url, username, secret, token, index_base, created_ms)"
+            " VALUES ('gw', 'http://192.0.2.1', 'root', 'env:GW', 'token', 1, 1)"
+        )
+        conn.execute(
+            "INSERT INTO attempts (task_id, idx, recipient_id, live, outcome, evidence, program)"
+            " VALUES (1, 1, 1, 0, ?, ?, ?)",
+            (outcome, evidence, program),
+        )
+        ledger_migrations.apply(db)
+        assert conn.execute("SELECT told FROM attempts").fetchone()["told"] == told
+        assert "index_base" not in dict(conn.execute("SELECT * FROM gateways").fetchone())
