@@ -1,4 +1,4 @@
-"""verify: do the ledgers agree."""
+"""verify: does every law hold."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from campaign.errors import CampaignError
 from campaign.service.verifying import verify as verify_campaign
 
 
-@click.command(short_help="Do its ledgers agree.")
+@click.command(short_help="Replay its evidence and check every law.")
 @click.argument("name")
 @click.option("--gateways", is_flag=True, help="Ask the devices for their counters first.")
 @json_option
 @pass_context
 def verify(context: Context, name: str, gateways: bool) -> None:
-    """Hold a campaign's ledgers against each other.
+    """Check every law a campaign is held to.
 
-    Recipients and attempts, the counters and details of every task, and what the gateways
-    themselves counted on each port between the samples before and after it. Differences inside what
-    is recorded as unknown are listed and pass; so does what cannot be told. Exit code 1 if anything
-    contradicts.
+    Replays all that the gateways pushed and answered from empty, knowing nothing of the stored
+    outcomes, and compares: every outcome, every state, whoever was given back. Checks the invariants
+    (one state each, nobody tried again without proof or decision, task objects as they went out,
+    pace, window, opt-outs) and holds three ledgers against each other: counters, details, and what
+    the gateways themselves counted on each port. Differences inside what is recorded as unknown are
+    listed and pass; so does what cannot be told, e.g. where the inbox was purged. Exit code 1 if
+    anything is broken, with the law and the place.
 
     \b
     Example:

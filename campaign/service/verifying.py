@@ -1,8 +1,13 @@
-"""Verifying a campaign: its ledgers against each other, on request with the devices asked anew."""
+"""Verifying a campaign: its ledgers against each other, every invariant, and the whole replay.
+
+On request the devices are asked anew first.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +18,9 @@ from campaign.service.site import Site
 from campaign.store.audit import Finding, audit
 from campaign.store.campaigns import get_campaign
 from campaign.store.gateways import list_gateways
+from campaign.store.inbox import InboxReader
+from campaign.store.invariants import invariants
+from campaign.store.replayed import replayed
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,8 @@ class Verified:
 
 
 async def verify(site: Site, name: str, *, gateways: bool = False) -> Verified:
-    """Hold a campaign's ledgers against each other. `gateways`: ask the devices for their counters
-    first. Raises `UsageError` for an unknown campaign."""
+    """Check every law of a campaign. `gateways`: ask the devices for their counters first. Raises
+    `UsageError` for an unknown campaign."""
     used = read(site, _gateways_of, name)
     unasked: list[tuple[str, str]] = []
     for gateway in used if gateways else ():
@@ -50,7 +58,20 @@ async def verify(site: Site, name: str, *, gateways: bool = False) -> Verified:
             await statistics(site, gateway, "sms", ports="all", slots="all", period="total")
         except GatewayError as error:
             unasked.append((gateway, error.message))
-    return Verified(name, tuple(read(site, _audited, name)), tuple(unasked))
+    with _inbox(site) as inbox:
+        findings = read(site, all_findings, name, inbox)
+    return Verified(name, tuple(findings), tuple(unasked))
+
+
+@contextmanager
+def _inbox(site: Site) -> Iterator[InboxReader | None]:
+    """The inbox beside the ledger, None if there is none yet. Raises `StoreError` for one that
+    cannot be read."""
+    if not site.paths.inbox.exists():
+        yield None
+        return
+    with InboxReader.open(site.paths.inbox) as inbox:
+        yield inbox
 
 
 def _gateways_of(conn: sqlite3.Connection, name: str) -> list[str]:
@@ -66,5 +87,14 @@ def _gateways_of(conn: sqlite3.Connection, name: str) -> list[str]:
     ]
 
 
-def _audited(conn: sqlite3.Connection, name: str) -> list[Finding]:
-    return audit(conn, get_campaign(conn, name).id)
+def all_findings(conn: sqlite3.Connection, name: str, inbox: InboxReader | None) -> list[Finding]:
+    """The three ledgers, the invariants and the replay, of one moment: an engine may be writing."""
+    conn.execute("BEGIN")
+    try:
+        campaign = get_campaign(conn, name)
+        found = audit(conn, campaign.id)
+        known = {finding.law for finding in found}
+        found += [item for item in invariants(conn, campaign.id) if item.law not in known]
+        return found + replayed(conn, inbox, campaign.id)
+    finally:
+        conn.execute("COMMIT")

@@ -11,6 +11,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal
 
+_CONSERVATION = "every recipient has one state"
+_LIVE = "in flight means one live attempt, a closed task has none"
+
 Verdict = Literal["holds", "within unknown", "cannot be told", "broken"]
 
 
@@ -26,50 +29,51 @@ class Finding:
 def audit(conn: sqlite3.Connection, campaign_id: int) -> list[Finding]:
     """Every law of one campaign, in a fixed order."""
     return [
-        _conservation(conn, campaign_id),
-        _live_attempts(conn, campaign_id),
+        conservation(conn, campaign_id),
+        live_attempts(conn, campaign_id),
         _counters(conn, campaign_id),
         *_statistics(conn, campaign_id),
     ]
 
 
-def _conservation(conn: sqlite3.Connection, campaign_id: int) -> Finding:
-    rows = dict(
-        conn.execute(
-            "SELECT state, count(*) FROM recipients WHERE campaign_id = ? GROUP BY state",
-            (campaign_id,),
-        ).fetchall()
+def conservation(conn: sqlite3.Connection, campaign_id: int | None = None) -> Finding:
+    """Counts are the sums over recipients; of one campaign, or of each."""
+    ours = "(:campaign IS NULL OR campaign_id = :campaign)"
+    queries = (
+        f"SELECT campaign_id, state, count(*) FROM recipients WHERE {ours} GROUP BY 1, 2",
+        f"SELECT campaign_id, state, n FROM tallies WHERE {ours} AND n > 0",
     )
-    tallies = dict(
-        conn.execute(
-            "SELECT state, n FROM tallies WHERE campaign_id = ? AND n > 0", (campaign_id,)
-        ).fetchall()
+    rows, tallies = (
+        {(row[0], row[1]): row[2] for row in conn.execute(query, {"campaign": campaign_id})}
+        for query in queries
     )
-    total = sum(rows.values())
     if rows == tallies:
-        return Finding("every recipient has one state", "holds", f"{total} recipients")
-    return Finding("every recipient has one state", "broken", f"rows {rows}, counts {tallies}")
+        return Finding(_CONSERVATION, "holds", f"{sum(rows.values())} recipients")
+    wrong = sorted(key for key in rows.keys() | tallies if rows.get(key) != tallies.get(key))
+    said = ", ".join(f"{rows.get(key, 0)} {key[1]}, counted {tallies.get(key, 0)}" for key in wrong)
+    return Finding(_CONSERVATION, "broken", said)
 
 
-def _live_attempts(conn: sqlite3.Connection, campaign_id: int) -> Finding:
+def live_attempts(conn: sqlite3.Connection, campaign_id: int | None = None) -> Finding:
+    """`assigned` has exactly one live attempt, nobody else has one, and no closed task has."""
     (wrong,) = conn.execute(
         """
-        SELECT count(*) FROM recipients AS r WHERE r.campaign_id = ? AND (r.state = 'assigned') <>
-            EXISTS (SELECT 1 FROM attempts AS a WHERE a.recipient_id = r.id AND a.live = 1)
+        SELECT count(*) FROM recipients AS r
+        WHERE (:campaign IS NULL OR r.campaign_id = :campaign) AND (r.state = 'assigned') <>
+            (SELECT count(*) FROM attempts AS a WHERE a.recipient_id = r.id AND a.live = 1)
         """,
-        (campaign_id,),
+        {"campaign": campaign_id},
     ).fetchone()
     (closed,) = conn.execute(
         """
         SELECT count(*) FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
-        WHERE t.campaign_id = ? AND t.state = 'closed'
+        WHERE (:campaign IS NULL OR t.campaign_id = :campaign) AND t.state = 'closed'
         """,
-        (campaign_id,),
+        {"campaign": campaign_id},
     ).fetchone()
-    law = "in flight means one live attempt, a closed task has none"
     if wrong or closed:
-        return Finding(law, "broken", f"{wrong} recipients, {closed} attempts of closed tasks")
-    return Finding(law, "holds", "")
+        return Finding(_LIVE, "broken", f"{wrong} recipients, {closed} attempts of closed tasks")
+    return Finding(_LIVE, "holds", "")
 
 
 def _counters(conn: sqlite3.Connection, campaign_id: int) -> Finding:

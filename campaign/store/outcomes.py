@@ -279,7 +279,7 @@ class _Applier:
         port = None if settled.row.port is None else str(settled.row.port)
         at, told = settled.row.at, self.told[row["idx"] - 1]
         self._attempts.append((Evidence.REPORT, port, at, told, self.task.id, row["idx"]))
-        if not row["latest"]:
+        if not self._is_newest(row):
             return
         self.conn.execute(
             """
@@ -430,7 +430,7 @@ class _Applier:
             self.folded.streaks.append((port, works))
 
     def _is_newest(self, row: sqlite3.Row) -> bool:
-        """Whether this is the recipient's last attempt: only then is it the one unknown."""
+        """Whether this is the recipient's last attempt: only then is it the one that is shown."""
         (newest,) = self.conn.execute(
             "SELECT max(task_id) FROM attempts WHERE recipient_id = ?", (row["recipient_id"],)
         ).fetchone()

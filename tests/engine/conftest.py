@@ -40,7 +40,9 @@ from campaign.store.gateways import (
     set_subscription,
 )
 from campaign.store.inbox import Arrived, InboxReader, InboxWriter
+from campaign.store.invariants import invariants
 from campaign.store.opening import open_ledger
+from campaign.store.replayed import replayed
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -323,6 +325,10 @@ class World:
             waits = state in ("pending", "held") and not decided[number]
             if waits or state in ("failed", "cancelled", "skipped"):
                 assert campaigns > 1 or not air[number], f"{number} is {state}, but it went out"
+        laws = invariants(self.conn)
+        for campaign in list_campaigns(self.conn):
+            laws += replayed(self.conn, self.inbox_reader, campaign.id)
+        assert [law for law in laws if law.verdict == "broken"] == []
 
     def _decided(self) -> Counter[str]:
         """How often somebody decided to send to a number again."""

@@ -105,7 +105,7 @@ async def test_an_opt_out_takes_the_number_back_from_the_device(
             assert world.sql("SELECT state FROM recipients WHERE number = ?", last) == [
                 ("assigned",)
             ]
-            add_optouts(world.optouts, [OptOut(last, 1, "operator")])
+            add_optouts(world.optouts, [OptOut(last, world.env.wall_ms(), "operator")])
             await do(world, "optouts-changed")
 
         await beside(world, work, numbers=numbers(7))

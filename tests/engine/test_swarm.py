@@ -11,6 +11,8 @@ import pytest
 import trio
 
 from campaign.store.audit import audit
+from campaign.store.invariants import invariants
+from campaign.store.replayed import replayed
 
 Numbers = Callable[[int], list[str]]
 PROFILES = ("clean", "lossy", "deaf", "full", "reboot", "deadports", "hostile", "quirky")
@@ -56,4 +58,6 @@ async def test_whatever_comes_together_nobody_is_sent_twice_and_no_fact_is_false
                 await world.resume()
         world.check()
         assert not set(world.states()) & {"assigned", "pending", "held"}
-        assert [found for found in audit(world.conn, 1) if found.verdict == "broken"] == []
+        laws = [*audit(world.conn, 1), *invariants(world.conn)]
+        laws += replayed(world.conn, world.inbox_reader, 1)
+        assert [found for found in laws if found.verdict == "broken"] == []
