@@ -22,12 +22,13 @@ def verify(context: Context, name: str, gateways: bool) -> None:
     """Check every law a campaign is held to.
 
     Replays all that the gateways pushed and answered from empty, knowing nothing of the stored
-    outcomes, and compares: every outcome, every state, whoever was given back. Checks the invariants
-    (one state each, nobody tried again without proof or decision, task objects as they went out,
-    pace, window, opt-outs) and holds three ledgers against each other: counters, details, and what
-    the gateways themselves counted on each port. Differences inside what is recorded as unknown are
-    listed and pass; so does what cannot be told, e.g. where the inbox was purged. Exit code 1 if
-    anything is broken, with the law and the place.
+    outcomes, and compares: every outcome, every state, whoever was given back. Checks what a ledger
+    is held to by itself: one state each, nobody tried again without a proof or a decision, tasks as
+    they went out, pace, window, opt-outs. And holds three ledgers against each other: counters,
+    details, and what the gateways themselves counted on each port.
+
+    Differences inside what is recorded as unknown are listed and pass; so does what cannot be told,
+    as after a purge of the inbox. Exit code 1 if anything is broken, with the law and the place.
 
     \b
     Example:

@@ -2,6 +2,11 @@
 
 A receipt names device, port and recipient (spec §7.2.3). It belongs to the newest message to that
 number from there that has none yet; with no recipient in it, only to a single candidate.
+
+In which order a message's detail, its receipt and its closing come does not matter. What is left to
+order lies in what receipts cannot say: of several messages to one number through one port the
+newest by then is taken (two campaigns may so exchange a delivered for an undelivered); one without
+a recipient is matched when it comes or never; of two final receipts for one part the first counts.
 """
 
 from __future__ import annotations
