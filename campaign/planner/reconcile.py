@@ -210,7 +210,8 @@ def read_report(places: Places, report: TaskReport) -> Reading:
         if bit > told[idx - 1]:
             rows[idx] = row
         told[idx - 1] |= bit
-    counters = _counters(report, len(places))
+    # whoever reports of others as well may count a stranger's task that has the same tid
+    counters = None if strangers else _counters(report, len(places))
     return Reading(TaskEvidence(bytes(told), counters), rows, tuple(strangers))
 
 

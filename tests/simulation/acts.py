@@ -113,15 +113,13 @@ async def _receiver_killed(world: World, act: Act) -> None:
     dead = trio.Event()
 
     def kill() -> None:
-        if world.receiver is not None:
-            world.kill_receiver()
+        world.kill_receiver()
         dead.set()
 
     world.reaper.arm(act.count % 17, kill)
     await dead.wait()
     await trio.sleep(act.seconds)
-    if world.receiver is None:
-        await world.start_receiver()
+    await world.start_receiver()
 
 
 async def _disk_full(world: World, act: Act) -> None:
@@ -131,8 +129,7 @@ async def _disk_full(world: World, act: Act) -> None:
             writer = world.receiver.writer
             _limit(writer._connection, full=True)
             await trio.sleep(act.seconds)
-            if world.receiver is not None and world.receiver.writer is writer:
-                _limit(writer._connection, full=False)
+            _limit(writer._connection, full=False)
         return
     world.disk_full = True
     _limit(world.conn, full=True)

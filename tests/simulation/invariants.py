@@ -21,6 +21,8 @@ from tests.simulation.witness import Touched
 _RANK = {None: 0, "timeout": 1, "failed": 2, "sent": 3}
 _WENT_OUT = ("sent", "delivered", "undelivered", "no_receipt")
 _NEVER = ("failed", "cancelled", "skipped", "expired", "pending", "held")
+_RECIPIENT_MOVES = frozenset((str(old), str(new)) for old, new in RECIPIENT_MOVES)
+_TASK_MOVES = frozenset((str(old), str(new)) for old, new in TASK_MOVES)
 _BY_DECISION = "('resend', 'retry_failed')"
 """Kinds of decisions that permit one more attempt each."""
 _WAITED_FOR = ("silence", "reboot", "no_answer", "ambiguous")
@@ -52,11 +54,11 @@ class Checker:
         for change in changes:
             match change.kind:
                 case "recipient":
-                    _legal("recipient", RECIPIENT_MOVES, change)
+                    _legal("recipient", _RECIPIENT_MOVES, change)
                     recipients.add(change.a)
                 case "task":
                     if change.old is not None and change.old != change.new:
-                        _legal("task", TASK_MOVES, change)
+                        _legal("task", _TASK_MOVES, change)
                     tasks.add(change.a)
                 case "intent":
                     self._intent(conn, change.a, change.b)
@@ -192,8 +194,7 @@ class Checker:
             raise Broken("I2", f"{wrong} recipients")
 
 
-def _legal(what: str, moves: Mapping[tuple[str, str], str], change: Touched) -> None:
-    # plain pairs of words: the enums of the table are strings
+def _legal(what: str, moves: frozenset[tuple[str, str]], change: Touched) -> None:
     if change.old != change.new and (change.old, change.new) not in moves:
         raise Broken("moves", f"{what} {change.a}: {change.old} -> {change.new}")
 

@@ -19,7 +19,6 @@ from campaign.engine.runtime import Gateway, Run
 from campaign.gateway.answers import Doubtful, StatsReading, TidsReading
 from campaign.planner import reconcile, retry
 from campaign.planner.settings import Settings
-from campaign.planner.states import Outcome
 from campaign.protocol.codec import task_digest
 from campaign.protocol.messages import TaskReport
 from campaign.protocol.ports import Port
@@ -41,7 +40,7 @@ def _replaced(*places: tuple[Any, str, Any]) -> Iterator[None]:
 @contextmanager
 def intent_after_the_wire() -> Iterator[None]:
     """The claim is forgotten again, posted, and written down only then."""
-    claim, post = dispatch.claim_due, dispatch._post
+    claim, post = claims.claim_due, dispatch._post
     orders: dict[int, tuple[Any, Any]] = {}
 
     def uncommitted(conn: sqlite3.Connection, order: Any, build: Any) -> Any:
@@ -76,7 +75,7 @@ def intent_after_the_wire() -> Iterator[None]:
 @contextmanager
 def timeout_is_failure() -> Iterator[None]:
     """No answer in time: the tasks count as not sent and go out again."""
-    settle = dispatch.settle_first_post
+    settle = answers.settle_first_post
 
     def mutated(conn: Any, now_ms: int, gateway_id: int, tasks: Any, outcome: Any, rng: Any) -> Any:
         if isinstance(outcome, Doubtful):
@@ -138,29 +137,21 @@ def ambiguous_closed_at_once() -> Iterator[None]:
 def counters_across_epochs() -> Iterator[None]:
     """The latest counters are believed, whether or not they account for the whole task."""
 
-    def latest(
-        _before: reconcile.Counters | None, report: TaskReport, _size: int
-    ) -> reconcile.Counters:
-        told = (report.sending, report.sent, report.failed, report.unsent)
-        return reconcile.Counters(*(count or 0 for count in told))
+    def told(report: TaskReport, _size: int) -> reconcile.Counters:
+        counts = (report.sending, report.sent, report.failed, report.unsent)
+        return reconcile.Counters(*(count or 0 for count in counts))
 
-    def eliminated(
-        attempts: Sequence[reconcile.AttemptFacts], counters: reconcile.Counters | None
-    ) -> reconcile.Elimination:
-        missing = tuple(fact.idx for fact in attempts if fact.outcome is None)
-        if not missing or counters is None or not counters.final:
-            return reconcile.Elimination()
-        failed = sum(fact.outcome not in (None, Outcome.SENT) for fact in attempts)
-        return reconcile.Elimination(sent=missing if counters.failed <= failed else ())
+    def latest(_one: object, other: object) -> object:
+        return other
 
-    with _replaced((reconcile, "merge_counters", latest), (outcomes, "eliminate", eliminated)):
+    with _replaced((reconcile, "_counters", told), (reconcile, "_further", latest)):
         yield
 
 
 @contextmanager
 def several_ports() -> Iterator[None]:
     """A task of one recipient names two ports: the device sends it by each."""
-    build = dispatch.builder
+    build = wire.builder
 
     def mutated(campaign: Any, settings: Settings, files: str) -> Any:
         inner = build(campaign, settings, files)
@@ -196,7 +187,7 @@ def answered_before_the_commit() -> Iterator[None]:
 @contextmanager
 def timeout_row_retried() -> Iterator[None]:
     """`6 Timeout` in a report is taken for a proved failure."""
-    judge = reconcile.judge_failure
+    judge = retry.judge_failure
 
     def mutated(program: int | None, *rest: Any) -> Any:
         failure = judge(program, *rest)

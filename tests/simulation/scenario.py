@@ -181,7 +181,7 @@ def _busy_seconds(
     """About how long all of it takes: what happens is to happen in the middle, not afterwards."""
     messages = sum(len(campaign.numbers) for campaign in campaigns)
     pace = sum(plan.simulator["ports"] / plan.simulator["sms_seconds"] for plan in devices)
-    return 30.0 + messages / pace + max(campaign.start for campaign in campaigns)
+    return 30.0 + float(messages / pace) + max(campaign.start for campaign in campaigns)
 
 
 def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:

@@ -28,6 +28,7 @@ from campaign.env import Env
 from campaign.errors import CampaignError, StoreError
 from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
+from campaign.planner.replay import Item
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState
 from campaign.protocol.messages import SendSms, Task, Verdict
@@ -42,7 +43,9 @@ from campaign.store.campaigns import find_campaign, list_campaigns
 from campaign.store.door import transaction
 from campaign.store.gateways import GatewayRow, add_gateway, receiver_tokens
 from campaign.store.inbox import Arrived, InboxReader, InboxWriter
+from campaign.store.invariants import invariants
 from campaign.store.opening import open_ledger
+from campaign.store.replayed import replayed
 from campaign.store.tasks import live_tasks
 from tests.simulation.invariants import STRANGERS_TEXT, Broken, Checker, against_truth, on_air
 from tests.simulation.network import Host, Life, Network, ToDevices, ToReceiver
@@ -291,6 +294,8 @@ class World:
     # -- receiver --------------------------------------------------------------------------
 
     async def start_receiver(self) -> None:
+        if self.receiver is not None:
+            return
         writer = InboxWriter.open(self.inbox, self.env("inbox").nonce)
         sink = InboxSink(_Disk(self, writer), on_commit=self._wake, inline=True)
         scope = trio.CancelScope()
@@ -306,7 +311,8 @@ class World:
 
     def kill_receiver(self) -> None:
         """SIGKILL: what was not committed is gone, and nobody was told that it was."""
-        assert self.receiver is not None
+        if self.receiver is None:
+            return
         self.net.hosts[RECEIVER].down = True
         self.receiver.scope.cancel()
         self.abandoned.append(self.receiver.writer)  # closing it would tidy up behind the dead
@@ -348,8 +354,7 @@ class World:
 
     async def live(self, crash: Crash | None) -> Ended | None:
         """One life of the engine: to its end, or to its crash (None)."""
-        if self.receiver is None:  # whoever starts an engine sees to it first
-            await self.start_receiver()
+        await self.start_receiver()  # whoever starts an engine sees to it first
         life = self.life = Life()
         self.run = run = self._new_run(life)
         ended: Ended | None = None
@@ -455,11 +460,32 @@ class World:
         expected = sum(len(plan.numbers) for plan in self.scenario.campaigns)
         if imported != expected:
             raise Broken("I1", f"{imported} recipients of {expected}")
+        self._replay()
         with InboxReader.open(self.inbox) as reader:
             kept = {hashlib.sha256(row.body).digest() for row in reader.rows_after(0, 10**6)}
         lost = [digest for digest in self.acknowledged if digest not in kept]
         if lost:
             raise Broken("inbox", f"{len(lost)} pushes were answered 200 and are not there")
+
+
+    def _replay(self) -> None:
+        """I14: inbox and evidence, folded from empty and in any order, give what is stored; and
+        the laws an operator can check hold too."""
+        order = random.Random(f"{self.scenario.seed} order")
+
+        def shuffled(items: list[Item]) -> list[Item]:
+            order.shuffle(items)
+            return items
+
+        found = invariants(self.conn)
+        with InboxReader.open(self.inbox) as reader:
+            for campaign in list_campaigns(self.conn):
+                found += replayed(self.conn, reader, campaign.id)
+                found += replayed(self.conn, reader, campaign.id, shuffled)
+        broken = [f"{finding.law}: {finding.detail}" for finding in found
+                  if finding.verdict == "broken"]  # fmt: skip
+        if broken:
+            raise Broken("I14", "; ".join(broken))
 
 
 def _strangers(request: SendSms) -> SendSms:
