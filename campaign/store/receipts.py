@@ -3,6 +3,10 @@
 A receipt names device, port and recipient (spec §7.2.3). It belongs to the newest message to that
 number from there that has none yet; with no recipient in it, only to a single candidate.
 
+A receipt alone proves that a message went out which no report proves sent. That is believed only
+where it can be nobody else's: receipts were asked for, and no other message to that number from
+there may have been on air within the 72 hours in which receipts come.
+
 In which order a message's detail, its receipt and its closing come does not matter. What is left to
 order lies in what receipts cannot say: of several messages to one number through one port the
 newest by then is taken (two campaigns may so exchange a delivered for an undelivered); one without
@@ -53,7 +57,7 @@ def fold_receipt(conn: sqlite3.Connection, now_ms: int, gateway_id: int, receipt
     )
     if not cursor.rowcount:
         return False
-    candidates = _candidates(conn, gateway_id, receipt)
+    candidates = _candidates(conn, now_ms, gateway_id, receipt)
     if not receipt.number and len(candidates) != 1:
         if candidates:
             incident(
@@ -72,21 +76,46 @@ _ANYBODY = """
         (SELECT id FROM campaigns WHERE state IN ('running', 'paused', 'waiting'))
 """
 
+_ASKED_FOR = "coalesce(json_extract(c.options, '$.receipts'), 1)"
+"""Whether the tasks of a campaign asked for receipts (they do by default)."""
+
+_LIFE_MS = 72 * 3_600_000
+"""A receipt comes within 72 hours, or is no longer waited for."""
+
+
+def _nobody_elses(port: str, received_ms: str) -> str:
+    """SQL: no other message to attempt a's number from there may have been on air."""
+    return f"""
+        NOT EXISTS (
+            SELECT 1 FROM recipients AS q JOIN attempts AS b ON b.recipient_id = q.id
+            JOIN tasks AS u ON u.id = b.task_id
+            WHERE q.number = r.number AND (b.task_id, b.idx) <> (a.task_id, a.idx)
+                AND u.gateway_id = t.gateway_id AND ({port} IS NULL OR u.port = {port})
+                AND u.intent_ms > {received_ms} - {_LIFE_MS}
+                AND (b.outcome IN ('sent', 'timeout') OR (b.outcome IS NULL
+                    AND (b.live = 1 OR coalesce(u.verdict, '') NOT LIKE 'released%')))
+        )
+    """
+
+
 _DECIDED = "('pending', 'held', 'sent', 'delivered', 'undelivered', 'no_receipt')"
 """States in which a recipient with an attempt that was never proved to be anything is only because
 it is to be sent to again, or was."""
 
 
-def _candidates(conn: sqlite3.Connection, gateway_id: int, receipt: Receipt) -> list[sqlite3.Row]:
+def _candidates(
+    conn: sqlite3.Connection, now_ms: int, gateway_id: int, receipt: Receipt
+) -> list[sqlite3.Row]:
     where = "r.number = :number" if receipt.number else _ANYBODY
     return conn.execute(
         f"""
         SELECT a.task_id, a.idx, a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state,
             r.campaign_id, r.evidence
         FROM recipients AS r JOIN attempts AS a ON a.recipient_id = r.id
-        JOIN tasks AS t ON t.id = a.task_id
+        JOIN tasks AS t ON t.id = a.task_id JOIN campaigns AS c ON c.id = r.campaign_id
         WHERE {where} AND t.gateway_id = :gateway AND (:port IS NULL OR t.port = :port)
-            AND a.receipts < r.parts AND a.live = 0
+            AND a.receipts < r.parts AND a.live = 0 AND {_ASKED_FOR}
+            AND (a.outcome = 'sent' OR {_nobody_elses(":port", ":now")})
             AND (a.outcome = 'sent' OR (a.outcome IS NOT 'failed' AND r.state = 'unknown')
                 -- reported failed, yet the network has it; not if the device never took it
                 OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed')
@@ -102,6 +131,7 @@ def _candidates(conn: sqlite3.Connection, gateway_id: int, receipt: Receipt) -> 
             "gateway": gateway_id,
             "port": receipt.port,
             "at": receipt.at,
+            "now": now_ms,
         },
     ).fetchall()
 
@@ -119,16 +149,19 @@ def claim_parked(
     while True:
         row = conn.execute(
             # index receipts_parked is small: only receipts that are early or nobody's
-            """
+            f"""
             SELECT p.id, p.port, p.number, p.at, p.code, p.received_ms, a.task_id, a.idx,
                 a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state, r.campaign_id,
                 r.evidence
             FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
             JOIN recipients AS r ON r.id = a.recipient_id
+            JOIN campaigns AS c ON c.id = r.campaign_id
             CROSS JOIN receipts AS p ON p.number = r.number
             WHERE a.task_id = ? AND p.gateway_id = ? AND p.task_id IS NULL
                 AND (p.port IS NULL OR p.port = t.port) AND p.received_ms >= t.intent_ms
                 AND (a.at IS NULL OR p.at IS NULL OR a.at <= p.at) AND a.receipts < r.parts
+                AND {_ASKED_FOR}
+                AND (a.outcome = 'sent' OR {_nobody_elses("p.port", "p.received_ms")})
                 AND (a.outcome = 'sent' OR (? AND a.live = 1 AND a.outcome IS NULL)
                     OR (a.outcome = 'timeout' AND r.state = 'unknown')
                     OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed'))

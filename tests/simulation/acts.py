@@ -10,11 +10,13 @@ import trio.testing
 
 from campaign.engine.control import answer_stream
 from campaign.engine.conversation import Conversation
+from campaign.engine.runtime import Run
 from campaign.engine.verbs import perform
-from campaign.errors import CampaignError, EngineError
+from campaign.errors import CampaignError, UsageError
 from campaign.protocol.codes import PortCode
 from campaign.store.door import transaction
 from campaign.store.optouts import OptOut, add_optouts
+from tests.simulation.process import only_killed
 from tests.simulation.scenario import Act
 from tests.simulation.world import RECEIVER, World
 
@@ -66,19 +68,47 @@ async def happen(world: World, act: Act) -> None:
 
 
 async def tell(world: World, verb: str, parameters: dict[str, str]) -> None:
-    """A command from another process: through the running engine, else by itself."""
-    try:
-        if world.run is None or world.life.dead:
-            with transaction(world.conn):
-                perform(world.conn, world.env("operator").wall_ms(), verb, parameters)
+    """A command from another process: through the running engine, else by itself; an engine that
+    dies under it is asked again, as an operator would."""
+    while True:
+        try:
+            if world.run is None or world.life.dead:
+                with transaction(world.conn):
+                    perform(world.conn, world.env("operator").wall_ms(), verb, parameters)
+            else:
+                await _ask(world, {"cmd": "do", "verb": verb, "parameters": parameters})
             return
-        ours, theirs = trio.testing.memory_stream_pair()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(answer_stream, world.run, theirs)
-            await Conversation(ours).ask({"cmd": "do", "verb": verb, "parameters": parameters})
-            await ours.aclose()
-    except* (CampaignError, EngineError) as group:
-        world.net.trace("refused", verb=verb, why=str(group.exceptions[0]))
+        except (CampaignError, sqlite3.Error) as error:
+            world.net.trace("refused", verb=verb, why=str(error))
+            if getattr(error, "exit_code", 1) == UsageError.exit_code:
+                return
+        await trio.sleep(2.0)
+
+
+async def _ask(world: World, request: dict[str, object]) -> None:
+    assert world.run is not None
+    ours, theirs = trio.testing.memory_stream_pair()
+    failure: CampaignError | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_serve, world.run, theirs)
+        try:
+            await Conversation(ours).ask(request)
+        except CampaignError as error:
+            failure = error
+        await ours.aclose()
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _serve(run: Run, stream: trio.abc.Stream) -> None:
+    """The engine's end of a conversation, which may die in the middle."""
+    try:
+        await answer_stream(run, stream)
+    except BaseException as error:
+        if not only_killed(error) or isinstance(error, trio.Cancelled):
+            raise
+        await stream.aclose()
 
 
 async def _kill_port(world: World, act: Act) -> None:
