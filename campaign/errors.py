@@ -16,7 +16,8 @@ Law: every error a caller is meant to catch is here, and carries what its catche
     ├── StoreError
     │   ├── LedgerHeld               (6) another engine owns the ledger
     │   ├── StaleEpoch               another engine took over: this one must stop at once
-    │   └── SchemaError              the file is no ledger, or of a later version
+    │   ├── OldLedger                (6) an older copy of a ledger that has sent on since
+    │   └── SchemaError              the file is no ledger, or of another version
     └── EngineError                  the running engine refused or could not answer a command
 """
 
@@ -106,8 +107,14 @@ class StaleEpoch(StoreError):
     exit_code = 6
 
 
+class OldLedger(StoreError):
+    """The ledger is an older copy: whom it would send to next may have been sent to already."""
+
+    exit_code = 6
+
+
 class SchemaError(StoreError):
-    """The file is not a ledger of ours, or was written by a later version."""
+    """The file is not a ledger of ours, was written by a later version, or waits for `db migrate`."""
 
 
 class EngineError(CampaignError):

@@ -98,9 +98,10 @@ async def _receipt_deadline(run: Run, campaign: Campaign) -> float:
     gateways = run.gateways_of(campaign)
     wait = min((run.settings(g, campaign.id).receipt_wait for g in gateways), default=0.0)
     closed_ms = await run.store.read(last_closed, campaign.id)
-    now = run.env.monotonic()
+    if closed_ms is None:
+        return float("-inf")  # this ledger sent none of them (it was restored): no receipt can fit
     # a wall clock set back between two runs must not make the wait longer than it is
-    return min(now, now if closed_ms is None else run.monotonic_at(closed_ms)) + wait
+    return min(run.env.monotonic(), run.monotonic_at(closed_ms)) + wait
 
 
 def finish_if_final(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> bool:

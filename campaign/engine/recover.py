@@ -11,6 +11,7 @@ from campaign.store.campaigns import drop_draft, list_campaigns
 from campaign.store.claims import start_tids
 from campaign.store.gateways import list_gateways
 from campaign.store.journal import begin_epoch, decide
+from campaign.store.lineage import refuse_old
 from campaign.store.tasks import live_tasks, mark_doubt, start_fence
 
 _OPEN = (
@@ -26,15 +27,18 @@ async def recover(run: Run) -> None:
 
     An import that never ended is dropped: nothing of it was sent. A task that was written down but
     never answered is in doubt. Clocks of what is in flight start again: a horizon is never cut
-    short by the time this program was not running.
+    short by the time this program was not running. Raises `OldLedger`, before anything is sent or
+    dropped, where the ledger is an older copy: reports in the inbox name tids of its future.
     """
     run.anchor()
+    await run.store.read(refuse_old)
     run.epoch = await run.store.write(begin_epoch)
     await run.write(start_tids, run.env.rng)
-    for draft in await run.write(_drop_drafts):
-        run.notice(f"the import of {draft} was interrupted: its draft is dropped, nothing was sent")
     run.inbox_start = run.inbox.last_id()
     await fold_all(run)
+    await run.store.read(refuse_old)
+    for draft in await run.write(_drop_drafts):
+        run.notice(f"the import of {draft} was interrupted: its draft is dropped, nothing was sent")
     await run.write(_restart_clocks, run.now_ms())
     for row in await run.store.read(list_campaigns, _OPEN):
         run.campaigns[row.id] = Campaign.from_row(row)

@@ -7,6 +7,7 @@ not.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 import trio
 
 from campaign.engine.received import fold_received, keep_optouts, who_opts_out
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.runtime import Gateway, ReadsInbox, Run
 from campaign.errors import RemoteProtocolError
 from campaign.planner.retry import Failure, Final, Retry, after_failure
 from campaign.planner.states import CampaignState
@@ -32,7 +33,14 @@ from campaign.store.campaigns import campaign_options
 from campaign.store.gateways import boot_of, keep_status
 from campaign.store.inbound import known_numbers
 from campaign.store.inbox import InboxRow
-from campaign.store.journal import incident, read_meta, write_meta
+from campaign.store.journal import (
+    forget_repeated,
+    incident,
+    last_incident,
+    read_meta,
+    write_meta,
+)
+from campaign.store.lineage import refuse_old
 from campaign.store.outcomes import AfterFailure, Folded, fold_report
 from campaign.store.sims import fell_back, store_states
 
@@ -54,12 +62,15 @@ class _Effects:
 
 
 async def settle(run: Run) -> None:
-    """Fold whatever reaches the inbox, for as long as the run lasts."""
+    """Fold whatever reaches the inbox, for as long as the run lasts.
+
+    Raises `OldLedger` when a report shows that this is an older copy of the ledger.
+    """
     while True:
         mark = run.inbox_bell.mark()
         version = run.inbox.data_version()
         while await fold_batch(run):
-            pass
+            await run.store.read(refuse_old)
         while run.inbox.data_version() == version:
             if await run.inbox_bell.wait(mark, run.env.monotonic() + run.inbox_every):
                 break
@@ -67,13 +78,14 @@ async def settle(run: Run) -> None:
 
 async def fold_all(run: Run) -> None:
     """Fold the whole inbox: before the first intent of a run."""
+    await run.write(_begin_again_if_replaced, run.inbox)
     while await fold_batch(run):
         pass
 
 
 async def fold_batch(run: Run) -> bool:
     """Fold the next rows; False when there are none left."""
-    cursor = await run.store.read(inbox_cursor, run.inbox.file_id)
+    cursor = await run.store.read(inbox_cursor, run.inbox.file_id, run.inbox.last_id())
     rows = run.inbox.rows_after(cursor, _BATCH)
     if not rows:
         return False
@@ -90,11 +102,38 @@ async def fold_batch(run: Run) -> bool:
     return True
 
 
-def inbox_cursor(conn: sqlite3.Connection, file_id: str) -> int:
-    """Up to where this inbox is folded; another file starts over."""
+def inbox_cursor(conn: sqlite3.Connection, file_id: str, last_id: int) -> int:
+    """Up to where this inbox is folded; another file, or one that ends before, starts over."""
     if read_meta(conn, "inbox_file") != file_id:
         return 0
-    return int(read_meta(conn, "inbox_cursor") or 0)
+    cursor = int(read_meta(conn, "inbox_cursor") or 0)
+    return cursor if cursor <= last_id else 0
+
+
+def _begin_again_if_replaced(conn: sqlite3.Connection, inbox: ReadsInbox) -> None:
+    """Start over where the inbox is not the one that was folded, though its file id may be: an older
+    copy of it grows past the cursor again, with other pushes than were folded under those ids.
+
+    Folding twice changes no outcome; what it would count twice is left out (`inbox_again`).
+    """
+    last = inbox.last_id()
+    folded = int(read_meta(conn, "inbox_cursor") or 0)
+    cursor = inbox_cursor(conn, inbox.file_id, last)
+    if cursor:
+        mark = read_meta(conn, "inbox_mark")
+        at_cursor = inbox.rows_after(cursor - 1, 1)
+        # a purge takes the oldest rows away, the one at the cursor with them
+        purged = not at_cursor or at_cursor[0].id > cursor
+        if mark is None or purged or _mark_of(at_cursor[0]) == mark:
+            return
+    if folded:
+        write_meta(conn, {"inbox_cursor": "0", "inbox_again": str(last)})
+
+
+def _mark_of(row: InboxRow) -> str:
+    """Tells the row at the cursor from another one under the same id."""
+    told = f"{row.id} {row.gateway_id} {row.received_ms} {row.query} ".encode()
+    return hashlib.sha256(told + row.body).hexdigest()
 
 
 def _decode(row: InboxRow) -> Push | RemoteProtocolError:
@@ -117,6 +156,9 @@ def _fold(
     retry_wait: float,
 ) -> _Effects:
     effects = _Effects()
+    again = pushes[0][0].id <= int(read_meta(conn, "inbox_again") or 0)
+    told = last_incident(conn) if again else 0
+    known = {gateway_id for (gateway_id,) in conn.execute("SELECT id FROM gateways")}
     policies: dict[int, AfterFailure] = {}
 
     def policy(campaign_id: int) -> AfterFailure:
@@ -135,6 +177,12 @@ def _fold(
             case RecvSms():
                 fold_received(conn, now_ms, row.gateway_id, push.messages, "push")
                 _keep_odd(conn, now_ms, row, push.odd)
+            case DevStatus() | PortStatus() if row.gateway_id not in known:
+                # registered after a copy of this ledger was made that was restored since
+                incident(
+                    conn, now_ms, "orphan", "status of a gateway this ledger does not know",
+                    gateway_id=row.gateway_id,
+                )  # fmt: skip
             case DevStatus():
                 _fold_states(conn, now_ms, row.gateway_id, push.ports, effects)
                 if keep_status(conn, row.gateway_id, push):
@@ -148,7 +196,13 @@ def _fold(
                     conn, now_ms, "anomaly", f"push kept raw (inbox row {row.id}): {detail}"[:300],
                     gateway_id=row.gateway_id,
                 )  # fmt: skip
-    write_meta(conn, {"inbox_file": file_id, "inbox_cursor": str(pushes[-1][0].id)})
+    if again:
+        forget_repeated(conn, told)
+    last = pushes[-1][0]
+    write_meta(
+        conn,
+        {"inbox_file": file_id, "inbox_cursor": str(last.id), "inbox_mark": _mark_of(last)},
+    )
     return effects
 
 

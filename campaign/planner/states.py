@@ -123,6 +123,8 @@ RECIPIENT_MOVES: Final[dict[tuple[RecipientState, RecipientState], str]] = {
     (R.ASSIGNED, R.CANCELLED): "fenced, proved unsent",
     (R.ASSIGNED, R.EXPIRED): "fenced, proved unsent",
     (R.ASSIGNED, R.SKIPPED): "fenced, proved unsent",
+    (R.PENDING, R.UNKNOWN): "restored from a copy: it may have been sent since",
+    (R.HELD, R.UNKNOWN): "restored from a copy: it may have been sent since",
     (R.SENT, R.DELIVERED): "receipt",
     (R.SENT, R.UNDELIVERED): "receipt",
     (R.SENT, R.NO_RECEIPT): "receipt-wait over",

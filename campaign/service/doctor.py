@@ -35,6 +35,7 @@ from campaign.store.health import (
     missing_migrations,
 )
 from campaign.store.inbox import InboxReader, ReceiverBinding
+from campaign.store.lineage import why_old
 from campaign.store.opening import open_reader
 from campaign.store.optouts import list_optouts
 
@@ -83,7 +84,7 @@ async def _checks(site: Site) -> AsyncGenerator[Check, None]:
     else:
         yield await _receiver(site, binding)
     try:
-        with closing(open_reader(site.paths.db, site.optouts)) as conn:
+        with closing(open_reader(site.paths.db, site.optouts, any_schema=True)) as conn:
             for check in _ledger(site, conn):
                 yield check
     except StoreError as error:
@@ -200,11 +201,17 @@ def _ledger(site: Site, conn: sqlite3.Connection) -> Iterator[Check]:
     behind = missing_migrations(conn)
     if behind:
         text = (
-            f"{site.paths.db} is empty or of an earlier version: the next launch or resume mends it"
+            f"{site.paths.db} is empty or of an earlier version: campaign db migrate, or the next"
+            " launch or resume, mends it"
         )
         yield Check("ledger", Verdict.WARN, text)
         return
-    yield Check("ledger", Verdict.OK, f"{site.paths.db} is whole")
+    old = why_old(conn)
+    if old is not None:
+        text = f"{old}: campaign db restore {site.paths.db} makes it one to go on with"
+        yield Check("ledger", Verdict.FAIL, text)
+    else:
+        yield Check("ledger", Verdict.OK, f"{site.paths.db} is whole")
     yield from _campaigns(site, conn)
     yield from _inbox(site, conn)
     rows = list_gateways(conn)
@@ -226,7 +233,8 @@ def _inbox(site: Site, conn: sqlite3.Connection) -> Iterator[Check]:
         return
     try:
         with closing(InboxReader.open(site.paths.inbox)) as inbox:
-            waiting = inbox.last_id() - inbox_cursor(conn, inbox.file_id)
+            last = inbox.last_id()
+            waiting = last - inbox_cursor(conn, inbox.file_id, last)
     except StoreError as error:
         yield Check("inbox", Verdict.FAIL, str(error))
         return

@@ -98,7 +98,8 @@ def unread_pushes(site: Site) -> int:
     if is_held(site.paths.lock) or not (site.paths.inbox.exists() and site.paths.db.exists()):
         return 0
     with closing(InboxReader.open(site.paths.inbox)) as inbox:
-        return inbox.last_id() - read(site, inbox_cursor, inbox.file_id)
+        last = inbox.last_id()
+        return last - read(site, inbox_cursor, inbox.file_id, last)
 
 
 async def fetch_replies(

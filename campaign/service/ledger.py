@@ -35,6 +35,14 @@ def read(
         return fn(conn, *args, **kwargs)
 
 
+def read_any_version(
+    site: Site, fn: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """As `read`, of a ledger that may wait for its migration: `fn` asks what every version knows."""
+    with closing(open_reader(site.paths.db, site.optouts, any_schema=True)) as conn:
+        return fn(conn, *args, **kwargs)
+
+
 async def change(site: Site, verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out a verb in the ledger. Raises `LedgerHeld` when its engine does not answer."""
     lock = FileLock(site.paths.lock)

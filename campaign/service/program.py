@@ -25,7 +25,7 @@ from campaign.planner.states import CampaignState, RecipientState
 from campaign.service.addresses import check_addresses
 from campaign.service.devices import device_of
 from campaign.service.following import follow_remote, hand_over
-from campaign.service.ledger import read
+from campaign.service.ledger import read, read_any_version
 from campaign.service.locks import FileLock, is_held
 from campaign.service.outcome import Result, Screen, beside, final_object
 from campaign.service.processes import ReceiverAddress, ensure_receiver
@@ -42,6 +42,7 @@ from campaign.store.campaigns import (
 )
 from campaign.store.door import ThreadStore
 from campaign.store.gateways import GatewayRow, list_gateways
+from campaign.store.health import missing_migrations
 from campaign.store.inbox import InboxReader
 from campaign.store.opening import open_ledger
 
@@ -90,7 +91,9 @@ def _check_request(site: Site, request: LaunchRequest) -> None:
         region=options.region, phone_column=options.phone_column,
     ):  # fmt: skip
         pass
-    taken = site.paths.db.exists() and read(site, find_campaign, request.name)
+    # a ledger of an earlier version is migrated by the run itself, which looks for the name again
+    current = site.paths.db.exists() and not read_any_version(site, missing_migrations)
+    taken = current and read(site, find_campaign, request.name)
     if taken and taken.state is not CampaignState.IMPORTING:
         raise UsageError(f"a campaign named {request.name!r} exists already: choose another --name")
 

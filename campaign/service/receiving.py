@@ -9,7 +9,7 @@ from functools import partial
 import trio
 
 from campaign.errors import CampaignError, StoreError, first_of
-from campaign.service.ledger import read
+from campaign.service.ledger import read_any_version
 from campaign.service.listening import listen
 from campaign.service.locks import is_held
 from campaign.service.serving import shown
@@ -60,7 +60,7 @@ def _tokens(site: Site) -> dict[str, int]:
     if not site.paths.db.exists():
         return {}  # no ledger yet: nobody is known
     try:
-        return read(site, receiver_tokens)
+        return read_any_version(site, receiver_tokens)
     except sqlite3.Error as error:  # being made this instant, or damaged: devices shall come again
         raise StoreError(f"the ledger cannot be read: {error}") from error
 
@@ -70,7 +70,7 @@ def _finished(site: Site) -> bool:
         return False
     if not site.paths.db.exists():
         return True
-    return not read(site, _any_live)
+    return not read_any_version(site, _any_live)
 
 
 def _any_live(conn: sqlite3.Connection) -> bool:

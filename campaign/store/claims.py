@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from campaign.planner.split import Claimable, Grant, PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
+from campaign.store.lineage import LARGEST_TID, refuse_old
 from campaign.store.unproved import back_to_unknown, is_unproved
-
-LARGEST_TID = 2**31 - 1
-"""Firmware keeps a signed 32-bit integer."""
 
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
@@ -64,9 +62,11 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     """Claim waiting recipients into tasks with committed intent, in primary-key order.
 
     Opted-out recipients met on the way are skipped. Returns nothing when the campaign no longer
-    runs; raises `StaleEpoch` when the ledger was taken over.
+    runs; raises `StaleEpoch` when the ledger was taken over, `OldLedger` when it turned out to be
+    an older copy.
     """
     check_epoch(conn, order.epoch)
+    refuse_old(conn)
     state = conn.execute(
         "SELECT state FROM campaigns WHERE id = ?", (order.campaign_id,)
     ).fetchone()
@@ -241,6 +241,7 @@ def reclaim_planned(
     that hold a number opted out or proved sent meanwhile, are released instead.
     """
     check_epoch(conn, epoch)
+    refuse_old(conn)
     rows = conn.execute(
         """
         SELECT t.id, t.campaign_id, t.tid, t.port, t.size, t.body, c.state AS campaign_state,

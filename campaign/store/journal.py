@@ -83,6 +83,27 @@ def incident(
     )
 
 
+def last_incident(conn: sqlite3.Connection) -> int:
+    """The id of the latest incident, 0 where there is none."""
+    (last,) = conn.execute("SELECT coalesce(max(id), 0) FROM incidents").fetchone()
+    return int(last)
+
+
+def forget_repeated(conn: sqlite3.Connection, told: int) -> int:
+    """Drop incidents after `told` that say again what one up to it says: rows of the inbox that are
+    folded a second time are no second incident. Returns how many."""
+    return conn.execute(
+        """
+        DELETE FROM incidents WHERE id > :told AND EXISTS (
+            SELECT 1 FROM incidents AS e WHERE e.id <= :told
+                AND e.campaign_id IS incidents.campaign_id AND e.kind = incidents.kind
+                AND e.gateway_id IS incidents.gateway_id AND e.task_id IS incidents.task_id
+                AND e.recipient_id IS incidents.recipient_id AND e.detail = incidents.detail)
+        """,
+        {"told": told},
+    ).rowcount
+
+
 def keep_evidence(
     conn: sqlite3.Connection, now_ms: int, gateway_id: int, kind: str, asked: str, answer: bytes
 ) -> None:

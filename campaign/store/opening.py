@@ -7,23 +7,31 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlite_utils import Database
-
 from campaign.errors import SchemaError, StoreError
+from campaign.store.migrating import Migrated, bring_up_to_date, refuse_old_schema
 from campaign.store.optouts import create_optouts
 from campaign.store.schema import ledger_migrations
 
-_APPLICATION_ID = 0x43414D50  # "CAMP": told apart from any other SQLite file
+APPLICATION_ID = 0x43414D50  # "CAMP": told apart from any other SQLite file
 _BUSY_SECONDS = 10.0
 
 
 def open_ledger(db: Path, optouts: Path) -> sqlite3.Connection:
-    """Open (or create) a ledger for its one writer; schema brought up to date.
+    """Open (or create) a ledger for its one writer; schema brought up to date, a copy kept first.
 
     WAL with `synchronous=FULL`: a commit that returned survives a power cut, since a lost intent
     would be a double send. Raises `SchemaError` for a foreign or later file, `StoreError` when
     the file cannot be opened or written.
     """
+    conn, _ = open_migrated(db, optouts)
+    return conn
+
+
+def open_migrated(
+    db: Path, optouts: Path, *, keep_copy: bool = True
+) -> tuple[sqlite3.Connection, Migrated]:
+    """As `open_ledger`, and what it took to bring it up to date. `keep_copy=False`: the caller has
+    the ledger as it was elsewhere."""
     _check_place(db)
     create_optouts(optouts)
     conn: sqlite3.Connection | None = None
@@ -37,18 +45,28 @@ def open_ledger(db: Path, optouts: Path) -> sqlite3.Connection:
         conn.execute("PRAGMA foreign_keys = ON")
         # The default of 1000 pages checkpoints in the middle of every large import.
         conn.execute("PRAGMA wal_autocheckpoint = 4000")
-        conn.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        ledger_migrations.apply(Database(conn, execute_plugins=False))
+        conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrated = bring_up_to_date(conn, db, keep_copy=keep_copy)
         attach_optouts(conn, optouts)
     except (OSError, sqlite3.Error) as error:
         if conn is not None:
             conn.close()
         raise StoreError(f"cannot open the ledger {db}: {error}") from error
-    return conn
+    except StoreError:
+        if conn is not None:
+            conn.close()
+        raise
+    return conn, migrated
 
 
-def open_reader(db: Path, optouts: Path | None = None) -> sqlite3.Connection:
-    """Open an existing ledger read-only (any number of readers beside the one writer)."""
+def open_reader(
+    db: Path, optouts: Path | None = None, *, any_schema: bool = False
+) -> sqlite3.Connection:
+    """Open an existing ledger read-only (any number of readers beside the one writer).
+
+    Raises `SchemaError` for a ledger of an earlier version, unless `any_schema`: then the caller
+    asks only what every version can answer.
+    """
     if not db.exists():
         raise StoreError(
             f"there is no ledger at {db}: launch a campaign first, or name it with --db"
@@ -57,12 +75,18 @@ def open_reader(db: Path, optouts: Path | None = None) -> sqlite3.Connection:
     try:
         conn = _connect(f"file:{quote(str(db))}?mode=ro")
         _refuse_foreign(conn, db)
+        if not any_schema:
+            refuse_old_schema(conn, db)
         if optouts is not None and optouts.exists():
             attach_optouts(conn, optouts)
     except sqlite3.Error as error:
         if conn is not None:
             conn.close()
         raise StoreError(f"cannot read the ledger {db}: {error}") from error
+    except StoreError:
+        if conn is not None:
+            conn.close()
+        raise
     return conn
 
 
@@ -107,7 +131,7 @@ def _refuse_foreign(conn: sqlite3.Connection, db: Path) -> None:
         conn.close()
         raise SchemaError(f"{db} is not a ledger: {error}") from error
     known = {migration.name for migration in ledger_migrations._migrations}
-    if tables and application_id != _APPLICATION_ID:
+    if tables and application_id != APPLICATION_ID:
         conn.close()
         raise SchemaError(f"{db} is an SQLite database, but not a campaign ledger")
     if applied - known:

@@ -31,6 +31,7 @@ from campaign.planner.states import (
 from campaign.protocol.messages import TaskReport
 from campaign.store.claims import close
 from campaign.store.journal import Tally, decide, incident
+from campaign.store.lineage import is_before_restore, notice_overtaken
 from campaign.store.policies import apply_policy
 from campaign.store.receipts import claim_parked
 from campaign.store.unproved import EARLIER, is_unproved
@@ -141,6 +142,8 @@ def _record_stranger(conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid
         "which is unknown" if elsewhere is None else "which belongs to another gateway"
     )
     incident(conn, now_ms, kind, detail, gateway_id=gateway_id)
+    if elsewhere is None:
+        notice_overtaken(conn, now_ms, gateway_id, tid)
 
 
 def _find(conn: sqlite3.Connection, gateway_id: int, tid: int) -> _Task | None:
@@ -331,6 +334,8 @@ class _Applier:
             return
         elif state is not R.UNKNOWN:
             return
+        elif is_before_restore(self.conn, self.task.id):
+            return  # the lost ledger may have sent again on this very failure
         what = self.after_failure(failure, failures)
         if isinstance(what, Retry):
             self._retry(row, state, what, failures, failure)

@@ -8,7 +8,9 @@ on the device's clock and are for display only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
@@ -32,6 +34,12 @@ def _one_of(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
+_MOVES: Final[Mapping[str, Iterable[tuple[str, str]]]] = {
+    "recipients": RECIPIENT_MOVES,
+    "tasks": TASK_MOVES,
+}
+
+
 def _moves_trigger(table: str, moves: Iterable[tuple[str, str]]) -> str:
     # CASE on the old state keeps the check at two comparisons instead of one per pair.
     allowed: dict[str, list[str]] = {}
@@ -51,8 +59,28 @@ def _moves_trigger(table: str, moves: Iterable[tuple[str, str]]) -> str:
 def _ledger(db: Database) -> None:
     for statement in (*_TABLES, *_INDEXES):
         db.execute(statement)
-    db.execute(_moves_trigger("recipients", RECIPIENT_MOVES))
-    db.execute(_moves_trigger("tasks", TASK_MOVES))
+    for table, moves in _MOVES.items():
+        db.execute(_moves_trigger(table, moves))
+
+
+def render_moves(conn: sqlite3.Connection) -> None:
+    """Make the triggers say what the tables of moves say now, in the caller's transaction.
+
+    They are no schema of their own: a ledger that was made before a move was known would refuse it
+    for ever.
+    """
+    for table, moves in _MOVES.items():
+        wanted = _moves_trigger(table, moves)
+        found = conn.execute(
+            "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?", (f"{table}_moves",)
+        ).fetchone()
+        if found is None or _words(found[0]) != _words(wanted):
+            conn.execute(f"DROP TRIGGER IF EXISTS {table}_moves")
+            conn.execute(wanted)
+
+
+def _words(sql: str) -> str:
+    return " ".join(sql.split()).rstrip(";")
 
 
 @ledger_migrations(name="0002_removed")
