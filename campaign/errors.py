@@ -114,7 +114,7 @@ class OldLedger(StoreError):
 
 
 class SchemaError(StoreError):
-    """The file is not a ledger of ours, was written by a later version, or waits for `db migrate`."""
+    """The file is not a ledger of ours, or of a later version, or waits for `db migrate`."""
 
 
 class EngineError(CampaignError):

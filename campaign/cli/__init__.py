@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "optout": "campaign.cli.optout.optout",
     "explain": "campaign.cli.explain.explain",
     "doctor": "campaign.cli.doctor.doctor",
+    "db": "campaign.cli.db.db",
 }
 
 

@@ -111,8 +111,8 @@ def inbox_cursor(conn: sqlite3.Connection, file_id: str, last_id: int) -> int:
 
 
 def _begin_again_if_replaced(conn: sqlite3.Connection, inbox: ReadsInbox) -> None:
-    """Start over where the inbox is not the one that was folded, though its file id may be: an older
-    copy of it grows past the cursor again, with other pushes than were folded under those ids.
+    """Start over where the inbox is not the one that was folded, though its file id may be: an
+    older copy of it grows past the cursor again, with other pushes under the ids that were folded.
 
     Folding twice changes no outcome; what it would count twice is left out (`inbox_again`).
     """

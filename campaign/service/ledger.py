@@ -36,9 +36,12 @@ def read(
 
 
 def read_any_version(
-    site: Site, fn: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    site: Site,
+    fn: Callable[Concatenate[sqlite3.Connection, P], R],
+    *args: P.args,
+    **kwargs: P.kwargs,
 ) -> R:
-    """As `read`, of a ledger that may wait for its migration: `fn` asks what every version knows."""
+    """As `read`, of a ledger that may wait for its migration: `fn` asks what any version knows."""
     with closing(open_reader(site.paths.db, site.optouts, any_schema=True)) as conn:
         return fn(conn, *args, **kwargs)
 

@@ -44,6 +44,7 @@ from campaign.store.door import ThreadStore
 from campaign.store.gateways import GatewayRow, list_gateways
 from campaign.store.health import missing_migrations
 from campaign.store.inbox import InboxReader
+from campaign.store.lineage import refuse_old
 from campaign.store.opening import open_ledger
 
 _SHOW_EVERY = 0.25
@@ -163,6 +164,7 @@ async def _run(
     began = site.env.monotonic()
     with closing(open_ledger(site.paths.db, site.optouts)) as conn:
         async with ThreadStore(conn) as store:
+            await store.read(refuse_old)
             await start_fleet(site, store, screen.notice, simulation)
             check_addresses(site, await store.read(list_gateways), listen, public_url)
             receiver = await ensure_receiver(site.paths, listen, public_url, allow=allow)

@@ -28,6 +28,24 @@ def faults(conn: sqlite3.Connection) -> list[str]:
     return [fault for fault in found if fault != "ok"]
 
 
+def damage(conn: sqlite3.Connection) -> list[str]:
+    """The thorough look: what the whole file, every index and every reference has wrong."""
+    try:
+        found = [str(row[0]) for row in conn.execute("PRAGMA integrity_check(10)")]
+        dangling = conn.execute("PRAGMA foreign_key_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    wrong = [fault for fault in found if fault != "ok"]
+    return wrong + [f"row {row[1]} of {row[0]} refers to no {row[2]}" for row in dangling[:10]]
+
+
+def journal_of(conn: sqlite3.Connection) -> tuple[str, int]:
+    """(journal mode, synchronous) as a connection sees them."""
+    (mode,) = conn.execute("PRAGMA journal_mode").fetchone()
+    (synchronous,) = conn.execute("PRAGMA synchronous").fetchone()
+    return str(mode), int(synchronous)
+
+
 def missing_migrations(conn: sqlite3.Connection) -> list[str]:
     """Changes of the schema that the next engine will make first."""
     applied: set[str] = set()

@@ -21,6 +21,8 @@ from typing import Self
 from urllib.parse import quote
 
 from campaign.errors import SchemaError, StoreError
+from campaign.store.copying import copy_into_place
+from campaign.store.health import damage, journal_of
 
 # "CAMi": tells an inbox from a ledger and from a stranger's database.
 _APPLICATION_ID = 0x43414D69
@@ -122,6 +124,23 @@ class _Inbox:
                 "SELECT seq FROM sqlite_sequence WHERE name = 'inbox'"
             ).fetchone()
         return int(row[0]) if row else 0
+
+    def count(self) -> int:
+        """How many pushes it holds."""
+        with _translated(self.path):
+            return int(self._connection.execute("SELECT count(*) FROM inbox").fetchone()[0])
+
+    def holds(self, row: InboxRow) -> bool:
+        """Whether this very push lies here under this very id."""
+        with _translated(self.path):
+            found = self._connection.execute(
+                "SELECT gateway_id, received_ms, remote, content_type, query, body"
+                " FROM inbox WHERE id = ?",
+                (row.id,),
+            ).fetchone()
+        return found is not None and tuple(found) == (
+            row.gateway_id, row.received_ms, row.remote, row.content_type, row.query, row.body,
+        )  # fmt: skip
 
     def binding(self) -> ReceiverBinding | None:
         """Where the receiver was first bound; None before that."""
@@ -264,6 +283,21 @@ class InboxReader(_Inbox):
             )
             for row_id, gateway_id, received_ms, remote, content_type, query, body in found
         ]
+
+    def copy_to(self, place: Path) -> None:
+        """Write all it holds now to the new file `place`, whole and durable."""
+        with _translated(place):
+            copy_into_place(self._connection, place)
+
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong in the file; nothing when it is whole."""
+        with _translated(self.path):
+            return damage(self._connection)
+
+    def journal(self) -> tuple[str, int]:
+        """(journal mode, synchronous) as this connection sees them."""
+        with _translated(self.path):
+            return journal_of(self._connection)
 
     def data_version(self) -> int:
         """Changes whenever somebody else has committed since the last call."""

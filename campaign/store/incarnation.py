@@ -66,7 +66,9 @@ def begin_incarnation(
         if moved:
             unknown[campaign.name] = moved
         if campaign.state is CampaignState.IMPORTING:
-            why = "its import was under way when the copy was made: rows that came later are not here"
+            why = (
+                "its import was under way when the copy was made: rows that came later are not here"
+            )
             set_campaign_state(conn, now_ms, campaign.id, CampaignState.RUNNING, why, by=_BY)
     (last_task,) = conn.execute(
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tasks'"
@@ -83,12 +85,14 @@ def begin_incarnation(
     )
     epoch = begin_epoch(conn)
     total = sum(unknown.values())
-    decide(conn, now_ms, "restore", f"incarnation {incarnation}, {total} unknown (restored)", by=_BY)
+    decide(
+        conn, now_ms, "restore", f"incarnation {incarnation}, {total} unknown (restored)", by=_BY
+    )
     return Incarnation(incarnation, epoch, unknown)
 
 
 def _close_tasks(conn: sqlite3.Connection, now_ms: int) -> None:
-    """Whatever was in flight, or about to be. A receipt that waits for its detail is still proof."""
+    """Whatever was in flight. A receipt that waits for its detail is still proof."""
     for row in conn.execute("SELECT id FROM tasks WHERE state <> 'closed' ORDER BY id").fetchall():
         close_unknown(conn, now_ms, row["id"], UnknownCause.RESTORED, _WHY)
 

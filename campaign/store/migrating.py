@@ -57,7 +57,7 @@ def is_begun(conn: sqlite3.Connection) -> bool:
 
 
 def refuse_old_schema(conn: sqlite3.Connection, db: Path) -> None:
-    """Raise `SchemaError`, with what to do, for a ledger that only a writer can bring up to date."""
+    """Raise `SchemaError`, with what to do, for a ledger that a writer has to migrate first."""
     if not missing_migrations(conn):
         return
     if not is_begun(conn):
