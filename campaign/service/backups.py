@@ -95,5 +95,5 @@ def _copy_inbox(inbox: Path, folder: Path) -> dict[str, int]:
     with InboxReader.open(place) as copy:
         wrong = copy.faults()
         if wrong:
-            raise StoreError(f"the copy of {inbox} is not whole: {wrong[0]}; campaign db check")
+            raise StoreError(f"{inbox} is not whole, nor is its copy: {wrong[0]}")
         return {"pushes": copy.count()}

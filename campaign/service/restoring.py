@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from campaign.errors import SchemaError, StoreError, UsageError
+from campaign.errors import StoreError, UsageError
 from campaign.service.alone import alone
 from campaign.service.backups import moment, stamp
 from campaign.service.site import Site
@@ -32,7 +32,7 @@ from campaign.store.door import transaction
 from campaign.store.inbox import InboxReader, InboxWriter
 from campaign.store.incarnation import Incarnation, Traces, begin_incarnation, traces
 from campaign.store.journal import read_meta
-from campaign.store.opening import open_migrated, open_reader
+from campaign.store.opening import claims_to_be_ledger, open_migrated, open_reader
 from campaign.store.paths import LedgerPaths
 from campaign.store.replacing import move_aside, put_in_place, refuse_foreign_place
 
@@ -115,7 +115,7 @@ def find_copy(site: Site, source: Path) -> Copy:
     if not place.exists():
         raise UsageError(f"there is nothing at {place}: name a folder made by campaign db backup")
     if place.is_dir():
-        found = [path for path in sorted(place.glob("*.db")) if _is_ledger(path)]
+        found = [path for path in sorted(place.glob("*.db")) if claims_to_be_ledger(path)]
         if len(found) != 1:
             what = "no ledger" if not found else "more than one ledger"
             raise UsageError(f"there is {what} in {place}: name the ledger's file itself")
@@ -123,14 +123,6 @@ def find_copy(site: Site, source: Path) -> Copy:
     inbox = LedgerPaths.beside(place).inbox
     other = inbox.exists() and inbox != site.paths.inbox
     return Copy(place, inbox if other else None)
-
-
-def _is_ledger(path: Path) -> bool:
-    try:
-        open_reader(path, any_schema=True).close()
-    except SchemaError as error:
-        return "later version" in str(error)
-    return True
 
 
 def _prepare(site: Site, copy: Copy, draft: Path) -> _Prepared:

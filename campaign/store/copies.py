@@ -8,7 +8,7 @@ from pathlib import Path
 
 from campaign.errors import StoreError
 from campaign.store.copying import copy_into_place
-from campaign.store.health import damage, faults
+from campaign.store.health import damage
 from campaign.store.lineage import mark_copied
 from campaign.store.migrating import is_begun
 from campaign.store.opening import open_reader
@@ -30,9 +30,9 @@ def copy_ledger(db: Path, place: Path, made: str) -> dict[str, int]:
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot copy {db} to {place}: {error}") from error
     with closing(open_reader(place, any_schema=True)) as copy:
-        wrong = faults(copy)
+        wrong = damage(copy)
         if wrong:
-            raise StoreError(f"the copy of {db} is not whole: {wrong[0]}; campaign db check")
+            raise StoreError(f"{db} is not whole, nor is its copy: {wrong[0]}")
         return {
             table: int(copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
             for table in _COUNTED

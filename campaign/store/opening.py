@@ -90,6 +90,16 @@ def open_reader(
     return conn
 
 
+def claims_to_be_ledger(path: Path) -> bool:
+    """Whether a file says that it is a ledger, of whatever version and however sound."""
+    try:
+        with contextlib.closing(_connect(f"file:{quote(str(path))}?mode=ro")) as conn:
+            (application_id,) = conn.execute("PRAGMA application_id").fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(application_id == APPLICATION_ID)
+
+
 def attach_optouts(conn: sqlite3.Connection, optouts: Path) -> None:
     """Make the user's opt-out store visible (read-only) inside this connection's transactions."""
     conn.execute("ATTACH DATABASE ? AS optouts", (f"file:{quote(str(optouts))}?mode=ro",))

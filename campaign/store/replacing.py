@@ -15,7 +15,7 @@ from urllib.parse import quote
 from campaign.errors import SchemaError, StoreError
 from campaign.store.copying import COMPANIONS, keep_aside, sync_file, sync_folder
 from campaign.store.lineage import mark_copied
-from campaign.store.opening import APPLICATION_ID
+from campaign.store.opening import APPLICATION_ID, claims_to_be_ledger
 
 _PATIENCE = 10.0
 
@@ -50,9 +50,10 @@ def put_in_place(draft: Path, db: Path, aside: Path, made: str) -> list[Path]:
         kept.insert(0, aside)
     draft.replace(db)
     sync_folder(db.parent)
-    # damaged, or of another time: then it cannot be taken for a ledger to go on with anyway
-    with contextlib.suppress(sqlite3.Error), closing(_open(aside, "rw")) as conn:
-        mark_copied(conn, made)
+    if aside in kept and claims_to_be_ledger(aside):
+        # damaged further in: then it cannot be taken for a ledger to go on with anyway
+        with contextlib.suppress(sqlite3.Error), closing(_open(aside, "rw")) as conn:
+            mark_copied(conn, made)
     return kept
 
 
@@ -79,7 +80,8 @@ def move_companions(place: Path, aside: Path) -> list[Path]:
 def _made_one_file(db: Path) -> bool:
     """Take the WAL into the database and do without one; False where there is no database to do so
     with."""
-    if not db.exists():
+    # opened for writing, what cannot be read as a database would lose its WAL
+    if not db.exists() or not claims_to_be_ledger(db):
         return False
     try:
         with closing(_open(db, "rw")) as conn:
