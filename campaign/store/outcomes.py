@@ -78,7 +78,7 @@ def fold_report(
     """Apply one task's report, whatever its order or age (spec §6.3.2)."""
     task = _find(conn, gateway_id, report.tid)
     if task is None or task.state == TaskState.PLANNED:
-        _record_stranger(conn, now_ms, gateway_id, report.tid)
+        _record_stranger(conn, now_ms, gateway_id, report.tid, planned=task is not None)
         return
     if task.doubt == UnknownCause.COLLISION:
         incident(
@@ -127,7 +127,9 @@ def fold_report(
         folded.closed.append(task.id)
 
 
-def _record_stranger(conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int) -> None:
+def _record_stranger(
+    conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int, *, planned: bool
+) -> None:
     """A report that is nobody's: of another gateway's task, or of no task we know."""
     elsewhere = conn.execute(
         # gateway by gateway, so that index tasks_tid serves
@@ -142,8 +144,8 @@ def _record_stranger(conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid
         "which is unknown" if elsewhere is None else "which belongs to another gateway"
     )
     incident(conn, now_ms, kind, detail, gateway_id=gateway_id)
-    if elsewhere is None:
-        notice_overtaken(conn, now_ms, gateway_id, tid)
+    if planned or elsewhere is None:
+        notice_overtaken(conn, now_ms, gateway_id, tid, planned=planned)
 
 
 def _find(conn: sqlite3.Connection, gateway_id: int, tid: int) -> _Task | None:

@@ -220,6 +220,26 @@ async def test_reports_of_strangers_and_of_our_past_stop_nothing(
         assert world.sql("SELECT count(*) FROM incidents WHERE kind = 'orphan'") == [(2,)]
 
 
+async def test_pushes_of_a_gateway_that_only_the_lost_ledger_knew_are_kept_and_stop_nothing(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 2}) as world:
+        state = b'{"port":"1A","seq":1,"st":3}'
+        for body in (
+            b'{"type":"dev-status","seq":1,"expires":60,"mac":"m","status":[%b]}' % state,
+            b'{"type":"port-status","seq":1,"port":"1A","st":3}',
+            b'{"type":"status-report","rpt_num":1,"rpts":[{"tid":77,"sending":0,"sent":1}]}',
+            b'{"type":"recv-sms","sms_num":1,"sms":[[0,"1A",1700000000,"9990000000001","5",'
+            b'"eWVz"]]}',
+        ):
+            world.push(body, gateway_id=9)
+        await world.launch(numbers(4))
+        assert world.states() == {"delivered": 4}
+        assert world.sql("SELECT text FROM inbound WHERE gateway_id = 9") == [("yes",)]
+        orphans = "SELECT count(*) FROM incidents WHERE kind = 'orphan' AND gateway_id = 9"
+        assert world.sql(orphans) == [(3,)]
+
+
 def told_of(world: Any) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that folding the inbox brings about."""
     return {

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from campaign.planner.states import CampaignState, FenceReason, TaskState, UnknownCause
+from campaign.planner.states import (
+    CampaignState,
+    FenceReason,
+    RecipientState,
+    TaskState,
+    UnknownCause,
+)
 from campaign.store.campaigns import counts, set_campaign_state
 from campaign.store.incarnation import Incarnation, Traces, begin_incarnation
 from campaign.store.journal import read_meta
@@ -23,10 +29,8 @@ from campaign.store.tasks import (
 )
 
 
-def begin(ledger: Any, replaced: Traces | None = None, seed: int = 1) -> Incarnation:
-    begun: Incarnation = ledger.do(
-        begin_incarnation, ledger.now, "new", random.Random(seed), replaced
-    )
+def begin(ledger: Any) -> Incarnation:
+    begun: Incarnation = ledger.do(begin_incarnation, ledger.now, "new", random.Random(1), None)
     ledger.epoch = begun.epoch
     return begun
 
@@ -74,7 +78,7 @@ def test_whoever_waits_or_is_held_is_unknown_and_whoever_is_final_stays(ledger: 
     assert ledger.states(campaign) == ["sent", "held", "failed", "assigned", "pending"]
     begin(ledger)
     assert ledger.states(campaign) == ["sent", "unknown", "failed", "unknown", "unknown"]
-    assert counts(ledger.conn, campaign)["unknown"] == 3
+    assert counts(ledger.conn, campaign)[RecipientState.UNKNOWN] == 3
     assert any(why.startswith("2 unknown (restored)") for why in ledger.decisions("unknown"))
     assert len(ledger.decisions("restore")) == 1
     assert ledger.claim(campaign) == []
@@ -153,15 +157,35 @@ def test_a_later_failure_of_the_new_incarnation_is_retried_as_ever(ledger: Any) 
     assert ledger.states(later) == ["held"]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_tids_begin_where_no_report_of_the_lost_ledger_can_reach(ledger: Any, seed: int) -> None:
-    lost = [1000, 1000 + 700_000]
-    begun = begin(ledger, Traces(lost[1], 9), seed)
-    start = int(read_meta(ledger.conn, "next_tid") or 0)
-    assert 1 <= start <= LARGEST_TID
-    for tid in (lost[0], lost[1], lost[1] + AHEAD):
-        assert ahead_of(start, tid) >= AHEAD
+class _Drawn(random.Random):
+    """Draws what a test says, in turn."""
+
+    def __init__(self, *draws: int) -> None:
+        super().__init__(1)
+        self._draws = list(draws)
+
+    def randrange(self, *_bounds: int) -> int:  # type: ignore[override]  # bounds alone
+        return self._draws.pop(0)
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        pytest.param(1000, id="where-the-copy-would-go-on"),
+        pytest.param(701_000, id="where-the-lost-ledger-would"),
+        pytest.param(701_000 + 2 * AHEAD, id="where-it-may-have-come-since"),
+        pytest.param(LARGEST_TID - AHEAD // 2, id="where-its-tids-would-be-of-our-future"),
+    ],
+)
+def test_tids_begin_where_no_report_of_the_lost_ledger_can_reach(ledger: Any, near: int) -> None:
+    far = 1_000_000_000
+    rng = _Drawn(near, far)
+    begun = ledger.do(begin_incarnation, ledger.now, "new", rng, Traces(701_000, 9))
+    ledger.epoch = begun.epoch
+    assert read_meta(ledger.conn, "next_tid") == str(far)
     assert begun.epoch == 10
+    for tid in (1000, 701_000, 701_000 + AHEAD):
+        assert ahead_of(far, tid) >= AHEAD
 
 
 def test_a_copy_that_was_marked_may_send_again(ledger: Any) -> None:

@@ -221,7 +221,8 @@ def test_a_migration_cut_off_at_any_statement_leaves_the_schema_before_it(
                 ledger_migrations.apply(database, stop_before=following)
             except _CutOff:
                 conn.left = 10_000
-                assert not conn.in_transaction or conn.execute("ROLLBACK")
+                if conn.in_transaction:  # a program that ended does not roll back: SQLite does
+                    conn.execute("ROLLBACK")
                 assert list(conn.iterdump()) == before
                 statements += 1
             else:
