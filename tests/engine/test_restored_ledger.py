@@ -22,6 +22,7 @@ from campaign.store.opening import open_ledger
 from campaign.store.paths import LedgerPaths
 
 Numbers = Callable[[int], list[str]]
+REPLY = b'{"type":"recv-sms","sms_num":1,"sms":[[0,"1A",1700000000,"9990000000001","5","eWVz"]]}'
 SENT = ("sent", "delivered", "undelivered", "no_receipt")
 
 
@@ -229,8 +230,7 @@ async def test_pushes_of_a_gateway_that_only_the_lost_ledger_knew_are_kept_and_s
             b'{"type":"dev-status","seq":1,"expires":60,"mac":"m","status":[%b]}' % state,
             b'{"type":"port-status","seq":1,"port":"1A","st":3}',
             b'{"type":"status-report","rpt_num":1,"rpts":[{"tid":77,"sending":0,"sent":1}]}',
-            b'{"type":"recv-sms","sms_num":1,"sms":[[0,"1A",1700000000,"9990000000001","5",'
-            b'"eWVz"]]}',
+            REPLY,
         ):
             world.push(body, gateway_id=9)
         await world.launch(numbers(4))
@@ -285,15 +285,11 @@ async def test_an_older_inbox_put_in_place_by_hand_loses_nothing_and_doubles_not
         )
         before = told_of(world)
         replace_inbox(world, folder / "campaign.inbox.db")
-        reply = (
-            b'{"type":"recv-sms","sms_num":1,"sms":[[0,"1A",1700000000,"9990000000001","5",'
-            b'"eWVz"]]}'
-        )
-        world.push(reply)
+        world.push(REPLY)
         cursor = int(read_meta(world.conn, "inbox_cursor") or 0)
         assert world.inbox_reader.last_id() < cursor
         while grown and world.inbox_reader.last_id() <= cursor:
-            world.push(reply)
+            world.push(b'{"type":"status-report","rpt_num":0,"rpts":[]}')
         world.conn.execute("UPDATE campaigns SET state = 'running'")
         await world.resume()
         after = told_of(world)
