@@ -36,28 +36,19 @@ def mark_copied(conn: sqlite3.Connection, made: str) -> None:
     write_meta(conn, {_COPIED: made})
 
 
-def notice_overtaken(
-    conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int, *, planned: bool
-) -> None:
-    """A report names a tid that no gateway of ours was given: is it one of our future?
-
-    `planned`: it is that gateway's, but has never been on the wire as far as this ledger knows.
-    """
+def notice_overtaken(conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int) -> None:
+    """A report names a tid that no gateway of ours was given: is it one of our future?"""
     following = read_meta(conn, "next_tid")
     if following is None or read_meta(conn, _OVERTAKEN) is not None:
         return
     ahead = ahead_of(int(following), tid)
-    if planned:
-        why = f"a report names tid {tid}, which this ledger has yet to send: this is an older copy"
-    elif ahead < AHEAD:
+    if ahead < AHEAD:
         why = (
             f"a report names tid {tid}, {ahead} after the next one ({following}) of this ledger:"
             " this is an older copy"
         )
-    else:
-        return
-    write_meta(conn, {_OVERTAKEN: why})
-    decide(conn, now_ms, "alarm", why, gateway_id=gateway_id)
+        write_meta(conn, {_OVERTAKEN: why})
+        decide(conn, now_ms, "alarm", why, gateway_id=gateway_id)
 
 
 def why_old(conn: sqlite3.Connection) -> str | None:

@@ -77,9 +77,11 @@ def fold_report(
 ) -> None:
     """Apply one task's report, whatever its order or age (spec §6.3.2)."""
     task = _find(conn, gateway_id, report.tid)
-    if task is None or task.state == TaskState.PLANNED:
-        _record_stranger(conn, now_ms, gateway_id, report.tid, planned=task is not None)
+    if task is None:
+        _record_stranger(conn, now_ms, gateway_id, report.tid)
         return
+    if task.state == TaskState.PLANNED:
+        _record_on_the_wire(conn, now_ms, task)
     if task.doubt == UnknownCause.COLLISION:
         incident(
             conn, now_ms, "anomaly", f"tid {report.tid} is used by another system as well",
@@ -127,9 +129,17 @@ def fold_report(
         folded.closed.append(task.id)
 
 
-def _record_stranger(
-    conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int, *, planned: bool
-) -> None:
+def _record_on_the_wire(conn: sqlite3.Connection, now_ms: int, task: _Task) -> None:
+    """A report of a task that was taken for never sent: its device has it, and it is not offered
+    again. So it is when an older copy of the ledger was put in place, or a device misled us."""
+    conn.execute("UPDATE tasks SET state = 'intent' WHERE id = ?", (task.id,))
+    incident(
+        conn, now_ms, "anomaly", "reported, though it was taken for never on the wire",
+        campaign_id=task.campaign_id, gateway_id=task.gateway_id, task_id=task.id,
+    )  # fmt: skip
+
+
+def _record_stranger(conn: sqlite3.Connection, now_ms: int, gateway_id: int, tid: int) -> None:
     """A report that is nobody's: of another gateway's task, or of no task we know."""
     elsewhere = conn.execute(
         # gateway by gateway, so that index tasks_tid serves
@@ -144,8 +154,8 @@ def _record_stranger(
         "which is unknown" if elsewhere is None else "which belongs to another gateway"
     )
     incident(conn, now_ms, kind, detail, gateway_id=gateway_id)
-    if planned or elsewhere is None:
-        notice_overtaken(conn, now_ms, gateway_id, tid, planned=planned)
+    if elsewhere is None:
+        notice_overtaken(conn, now_ms, gateway_id, tid)
 
 
 def _find(conn: sqlite3.Connection, gateway_id: int, tid: int) -> _Task | None:

@@ -12,7 +12,6 @@ from campaign.store.campaigns import cancel_waiting
 from campaign.store.claims import reclaim_planned
 from campaign.store.journal import read_meta, write_meta
 from campaign.store.lineage import AHEAD, LARGEST_TID, mark_copied, refuse_old, why_old
-from campaign.store.tasks import mark_planned
 
 NEXT = 1000
 """The next tid of the ledger fixture."""
@@ -59,14 +58,6 @@ def test_an_ordinary_orphan_stops_nothing(ledger: Any, following: int, tid: int)
     ledger.fold(TaskReport(tid=tid))
     assert ledger.incidents() == {"orphan": 1}
     refuse_old(ledger.conn)
-
-
-def test_a_report_of_a_task_that_waits_to_be_sent_is_of_our_future_too(ledger: Any) -> None:
-    task = ledger.claim_one(ledger.campaign(1))
-    ledger.do(mark_planned, [task.id])
-    ledger.fold(TaskReport(tid=task.tid))
-    with pytest.raises(OldLedger, match="has yet to send"):
-        ledger.do(reclaim_planned, ledger.epoch, 1, None, ledger.now)
 
 
 def test_reports_of_our_own_tasks_stop_nothing_whatever_became_of_them(ledger: Any) -> None:

@@ -12,7 +12,7 @@ from campaign.planner.reconcile import Counters
 from campaign.planner.states import CampaignState, FenceReason, UnknownCause
 from campaign.protocol.messages import FailedRow, SentRow, TaskReport
 from campaign.store.campaigns import campaign_options
-from campaign.store.claims import release
+from campaign.store.claims import reclaim_planned, release
 from campaign.store.outcomes import (
     ambiguity,
     close_unknown,
@@ -296,13 +296,18 @@ def test_a_report_of_another_gateways_tid_is_not_applied(ledger: Any) -> None:
     assert ledger.incidents() == {"anomaly": 1}
 
 
-def test_a_report_of_a_task_that_was_never_on_the_wire_is_an_orphan(ledger: Any) -> None:
-    campaign_id = ledger.campaign(1)
+def test_a_report_of_a_task_taken_for_unsent_applies_and_it_is_not_offered_again(
+    ledger: Any,
+) -> None:
+    """As in an older copy of the ledger, made before the task was posted in the end."""
+    campaign_id = ledger.campaign(2)
     task = ledger.claim_one(campaign_id)
     ledger.do(mark_planned, [task.id])
     ledger.report(task, sent=[1])
-    assert ledger.states(campaign_id) == ["assigned"]
-    assert ledger.incidents() == {"orphan": 1}
+    assert ledger.states(campaign_id) == ["sent", "assigned"]
+    assert ledger.task(task.id)["state"] == "accepted"
+    assert ledger.do(reclaim_planned, ledger.epoch, 1, None, ledger.now) == []
+    assert ledger.incidents() == {"anomaly": 1}
 
 
 def test_a_report_of_a_collided_tid_proves_nothing(ledger: Any) -> None:
