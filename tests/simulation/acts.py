@@ -59,7 +59,8 @@ async def happen(world: World, act: Act) -> None:
         case "ledger-full" | "inbox-full":
             await _disk_full(world, act)
         case "clock-step":
-            world.clock_step += timedelta(seconds=act.seconds * act.count * (1 - 2 * (act.port % 2)))
+            forward = 1 if act.port % 2 == 0 else -1
+            world.clock_step += timedelta(seconds=forward * act.seconds * act.count)
         case "unreachable":
             host = world.net.hosts[plan.name]
             host.down = True
@@ -77,12 +78,13 @@ async def tell(world: World, verb: str, parameters: dict[str, str]) -> None:
                     perform(world.conn, world.env("operator").wall_ms(), verb, parameters)
             else:
                 await _ask(world, {"cmd": "do", "verb": verb, "parameters": parameters})
-            return
         except (CampaignError, sqlite3.Error) as error:
             world.net.trace("refused", verb=verb, why=str(error))
             if getattr(error, "exit_code", 1) == UsageError.exit_code:
                 return
-        await trio.sleep(2.0)
+            await trio.sleep(2.0)
+        else:
+            return
 
 
 async def _ask(world: World, request: dict[str, object]) -> None:

@@ -61,7 +61,8 @@ def what_happened(conn: sqlite3.Connection) -> Counter[str]:
             found[name] += sum(row[0] == kind and bool(re.search(pattern, row[1])) for row in rows)
     for name, question in _QUESTIONS:
         found[name] += conn.execute(f"SELECT count(*) FROM {question}").fetchone()[0]
-    for row in conn.execute("SELECT cause, count(*) FROM recipients WHERE state = 'unknown' GROUP BY 1"):
+    unknown = "SELECT cause, count(*) FROM recipients WHERE state = 'unknown' GROUP BY cause"
+    for row in conn.execute(unknown):
         found[f"unknown: {row[0]}"] += row[1]
     return +found
 

@@ -21,9 +21,7 @@ SWITCH = "_ALLOW_DETERMINISTIC_SCHEDULING"
 GENERATOR = "_r"
 
 
-def run_seeded(
-    seed: int, main: Callable[[], Awaitable[T]], *instruments: trio.abc.Instrument
-) -> T:
+def run_seeded(seed: int, main: Callable[[], Awaitable[T]], *instruments: trio.abc.Instrument) -> T:
     """Run `main` in virtual time; the same seed gives the same order of everything."""
     before = getattr(scheduler, SWITCH)
     generator: random.Random = getattr(scheduler, GENERATOR)

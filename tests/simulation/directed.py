@@ -16,7 +16,10 @@ def _device(settings: dict[str, str] | None = None, **plan: Any) -> DevicePlan:
         name="sim1",
         simulator=simulator,
         settings={
-            "task-size": "1", "tid-memory": "10m", "return-path": "assume", **(settings or {}),
+            "task-size": "1",
+            "tid-memory": "10m",
+            "return-path": "assume",
+            **(settings or {}),
         },
         latency=0.01,
         **plan,
@@ -51,7 +54,8 @@ DIRECTED: dict[str, Scenario] = {
     # … and it restarts before it is asked
     "repost without boot check": Scenario(
         4,
-        (_device(
+        (
+            _device(
                 script=("answer-lost@20",),
                 faults={"push-lost": 1.0},
                 simulator={"reboot_seconds": 8.0, "register_seconds": 0.5},
@@ -94,9 +98,7 @@ DIRECTED: dict[str, Scenario] = {
         (_magic("5000", "0001", "5001", "5002"),),
         calm=100.0,
     ),
-    "several ports": Scenario(
-        8, (_device(simulator={"ports": 2}),), (_campaign(),), calm=1.0
-    ),
+    "several ports": Scenario(8, (_device(simulator={"ports": 2}),), (_campaign(),), calm=1.0),
     "answered before the commit": Scenario(
         9, (_device(settings={"report-count": "1"}),), (_campaign(3),), calm=1.0
     ),

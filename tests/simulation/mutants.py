@@ -274,4 +274,3 @@ MUTANTS: dict[str, Mutant] = {
     )
 }
 """The mutants RELIABILITY names, and one of ours (the last)."""
-

@@ -7,6 +7,7 @@ connection is raised here; its own timeouts do not exist in memory, so silence i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -150,10 +151,8 @@ class ToDevices(httpx.AsyncBaseTransport):
         async def later() -> None:
             await trio.sleep(delay)
             if not self._net.refuses(request.url.host):
-                try:
+                with contextlib.suppress(httpx.HTTPError):
                     answers.append(await self._net.deliver(request))
-                except httpx.HTTPError:
-                    pass
             done.set()
 
         self._net.nursery.start_soon(later)
@@ -240,9 +239,7 @@ class ToReceiver(httpx.AsyncBaseTransport):
                 return await self._changed(request, fault, body)
         return await self._send(request, body)
 
-    async def _changed(
-        self, request: httpx.Request, fault: str, body: bytes
-    ) -> httpx.Response:
+    async def _changed(self, request: httpx.Request, fault: str, body: bytes) -> httpx.Response:
         bodies = self._net.weathers[self._device].changed(fault, body)
         if fault in ("split", "rewritten") and bodies != [body]:
             self._net.reached(fault)

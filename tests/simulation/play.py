@@ -62,9 +62,7 @@ def play_mutated(mutant: str, seed: int) -> Verdict:
         return play(seed)
 
 
-def play_scenario(
-    scenario: Scenario, *, trace: Callable[[str], None] | None = None
-) -> Verdict:
+def play_scenario(scenario: Scenario, *, trace: Callable[[str], None] | None = None) -> Verdict:
     """Play one scenario in a folder of its own. `trace` gets one line for each event."""
     verdict = Verdict(scenario.seed)
     digest = hashlib.sha256()
@@ -75,7 +73,8 @@ def play_scenario(
         if trace is not None:
             trace(line)
 
-    folder = Path(tempfile.mkdtemp(prefix="campaign-world-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    place = _MEMORY if _MEMORY.is_dir() else None
+    folder = Path(tempfile.mkdtemp(prefix="campaign-world-", dir=place))
     reaper = Reaper()
     try:
         run_seeded(scenario.seed, partial(_play, scenario, folder, reaper, tell, verdict), reaper)
@@ -146,8 +145,10 @@ async def _live(world: World) -> None:
             break
     last = max(scenario.calm, *(plan.start for plan in scenario.campaigns))
     with trio.move_on_at(world.zero + last + BOUND):
-        while not await _one_life(world, None) or not _over(world):
-            await trio.sleep(_AGAIN_AFTER)
+        over = False
+        while not over:
+            over = await _one_life(world, None) and _over(world)
+            await trio.sleep(0 if over else _AGAIN_AFTER)
 
 
 async def _one_life(world: World, crash: object) -> bool:

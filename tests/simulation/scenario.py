@@ -175,9 +175,7 @@ def draw(seed: int) -> Scenario:
     )
 
 
-def _busy_seconds(
-    devices: tuple[DevicePlan, ...], campaigns: tuple[CampaignPlan, ...]
-) -> float:
+def _busy_seconds(devices: tuple[DevicePlan, ...], campaigns: tuple[CampaignPlan, ...]) -> float:
     """About how long all of it takes: what happens is to happen in the middle, not afterwards."""
     messages = sum(len(campaign.numbers) for campaign in campaigns)
     pace = sum(plan.simulator["ports"] / plan.simulator["sms_seconds"] for plan in devices)

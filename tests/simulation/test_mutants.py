@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
 
 import pytest
 
 from tests.simulation.directed import DIRECTED
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.play import play_scenario, play_mutated
+from tests.simulation.play import play_scenario
 
 pytestmark = pytest.mark.simulation
 

@@ -19,7 +19,6 @@ def test_no_seed_breaks_an_invariant_and_all_is_reached(players: ProcessPoolExec
     figures = Figures()
     for verdict in players.map(play, range(SEEDS), chunksize=5):
         figures.add(verdict)
-    print(figures.table())
     assert not figures.broken, "\n".join(
         f"seed {seed}: {text}\n  replay: scripts/simulate_seed {seed}"
         for seed, text in figures.broken.items()

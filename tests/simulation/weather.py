@@ -7,7 +7,7 @@ which faults were really reached. `calm` switches all of them off.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -26,9 +26,6 @@ from tests.simulation.scenario import PUSH_FAULTS, REQUEST_FAULTS
 _POST_ONLY = frozenset({"reordered", "left-out", "storm-16", "stranger-13"})
 POST = "/goip_post_sms.html"
 
-_FAR_TID = 2_000_000_000
-"""Nowhere near the tids of the runs' own ledgers (see `world`)."""
-
 
 class Weather:
     """The faults of one device. `draw_request` and `draw_push` name what happens next, if any."""
@@ -46,6 +43,8 @@ class Weather:
         self._pushes = list(pushes)
         self._nth = nth_request
         self.requests = 0
+        self.strange_tid: Callable[[], int] = lambda: 1
+        """A tid that is nobody's here, and not one of the ledger's near future either."""
         self.rng = rng
         self.calm = False
         self.at_the_device: str | None = None
@@ -93,7 +92,7 @@ class Weather:
             case "foreign-row", StatusReport():
                 return [encode_status_report(_with_foreign_rows(push))]
             case "orphans", _:
-                return [body, encode_status_report(_strange_report(self.rng))]
+                return [body, encode_status_report(_strange_report(self.strange_tid()))]
             case "strange-receipts", _:
                 return [body, encode_recv_sms(_strange_receipt(self.rng))]
             case _:
@@ -143,8 +142,10 @@ def _split(push: StatusReport) -> list[bytes]:
             msgspec.structs.replace(report, sdr=(row,), fdr=()) for row in report.sdr
         ]
         rows += [msgspec.structs.replace(report, sdr=(), fdr=(row,)) for row in report.fdr]
-        for part in reversed(rows or [report]):
-            bodies.append(encode_status_report(StatusReport(reports=(part,))))
+        bodies += [
+            encode_status_report(StatusReport(reports=(part,)))
+            for part in reversed(rows or [report])
+        ]
     return bodies
 
 
@@ -176,12 +177,10 @@ def _with_foreign_rows(push: StatusReport) -> StatusReport:
     )
 
 
-def _strange_report(rng: random.Random) -> StatusReport:
+def _strange_report(tid: int) -> StatusReport:
     """Of a task that somebody else sent."""
     row = SentRow(index=0, number="9997770001", at=1)
-    report = TaskReport(
-        tid=_FAR_TID + rng.randrange(1000), sending=0, sent=1, failed=0, unsent=0, sdr=(row,)
-    )
+    report = TaskReport(tid=tid, sending=0, sent=1, failed=0, unsent=0, sdr=(row,))
     return StatusReport(reports=(report,))
 
 

@@ -10,7 +10,7 @@ import hashlib
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import Ended
 from campaign.engine.runtime import Campaign, Run
 from campaign.env import Env
-from campaign.errors import CampaignError, StoreError
+from campaign.errors import StoreError
 from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
 from campaign.planner.replay import Item
@@ -264,13 +264,13 @@ class World:
         def post(request: SendSms, now: float) -> tuple[Verdict, ...]:
             fault, weather.at_the_device = weather.at_the_device, None
             try:
-                first = all([self._check_intent(name, task) for task in request.tasks])
+                seen_first = [self._check_intent(name, task) for task in request.tasks]
             except Broken as error:
                 self.fail(error)
                 return ()
             if fault == "storm-16":
                 return tuple(Verdict(task.tid, 16, "") for task in request.tasks)
-            if fault == "stranger-13" and first:
+            if fault == "stranger-13" and all(seen_first):
                 judge(_strangers(request), now)
             return judge(request, now)
 
@@ -467,7 +467,6 @@ class World:
         if lost:
             raise Broken("inbox", f"{len(lost)} pushes were answered 200 and are not there")
 
-
     def _replay(self) -> None:
         """I14: inbox and evidence, folded from empty and in any order, give what is stored; and
         the laws an operator can check hold too."""
@@ -499,6 +498,5 @@ def _strangers(request: SendSms) -> SendSms:
 
 def _shown(changes: Sequence[Any]) -> str:
     return ", ".join(
-        f"{c.kind} {c.a} {c.old}->{c.new}" if c.old != c.new else f"{c.kind} {c.a}"
-        for c in changes
+        f"{c.kind} {c.a} {c.old}->{c.new}" if c.old != c.new else f"{c.kind} {c.a}" for c in changes
     )

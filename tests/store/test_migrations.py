@@ -81,6 +81,10 @@ def contents(conn: sqlite3.Connection, tables: list[str]) -> dict[str, list[dict
     }
 
 
+DROPPED = frozenset({"index_base"})
+"""Columns that a migration took away on purpose."""
+
+
 @pytest.mark.parametrize("first", EARLIER)
 def test_a_ledger_of_an_earlier_version_is_migrated_and_loses_nothing(
     earlier: Callable[[str], Path], optouts: Path, first: str
@@ -100,7 +104,7 @@ def test_a_ledger_of_an_earlier_version_is_migrated_and_loses_nothing(
     assert migrated.applied == tuple(NAMES[NAMES.index(first) :])
     for table in tables:
         assert [
-            {column: row[column] for column in old}
+            {column: row.get(column, old[column] if column in DROPPED else None) for column in old}
             for old, row in zip(before[table], after[table], strict=True)
         ] == before[table], table
 
