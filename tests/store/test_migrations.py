@@ -39,10 +39,20 @@ ROWS = """
                        post_id, created_ms, intent_ms)
         VALUES (1, 1, 1, 4710, 1, 'accepted', 1, x'7b7d', 'digest', 7, 1, 1, 1);
     INSERT INTO attempts (task_id, idx, recipient_id, live) VALUES (1, 1, 1, 1);
-    INSERT INTO inbound (gateway_id, port, at, sender, recipient, text, received_ms) VALUES
-        (1, '1.01', 5, '99900000003', '1', 'yes', 5), (1, '1.01', 6, '99900000003', '1', 'no', 6);
     INSERT INTO receipts (gateway_id, port, number, at, code, received_ms)
         VALUES (1, 1, '99900000003', 5, 0, 5);
+"""
+
+
+REPLIES = """
+    INSERT INTO inbound (gateway_id, port, at, sender, recipient, text, received_ms) VALUES
+        (1, '1.01', 5, '99900000003', '1', 'yes', 5), (1, '1.01', 6, '99900000003', '1', 'no', 6);
+"""
+"""Before 0003 a reply did not say which way it came."""
+
+SOURCED = """
+    INSERT INTO inbound (gateway_id, port, at, sender, recipient, text, source, received_ms)
+        VALUES (1, '1.01', 5, '99900000003', '1', 'yes', 'push', 5);
 """
 
 
@@ -62,7 +72,8 @@ def earlier(tmp_path: Path) -> Callable[[str], Path]:
             conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             database = Database(conn, execute_plugins=False)
             ledger_migrations.apply(database, stop_before=before)
-            conn.executescript(ROWS)
+            replies = REPLIES if before <= "0003_protocol" else SOURCED
+            conn.executescript(ROWS + replies)
         return db
 
     return build
