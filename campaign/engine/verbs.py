@@ -182,6 +182,11 @@ def _cancel(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> di
     campaign = get_campaign(conn, parameters["name"])
     if campaign.state is CampaignState.FINISHED:
         raise UsageError(f"campaign {campaign.name!r} is finished: nothing to cancel")
+    if campaign.state is CampaignState.IMPORTING:  # the rest of its list would be left waiting
+        raise UsageError(
+            f"campaign {campaign.name!r} is still being imported and nothing of it is sent: end its"
+            " launch (Ctrl-C), or cancel it once it runs"
+        )
     cancelled = 0
     if campaign.state is not CampaignState.CANCELLED:
         by = parameters.get("by", "operator")

@@ -16,8 +16,11 @@ import trio.testing
 from campaign.engine.control import answer_stream
 from campaign.engine.conversation import Conversation
 from campaign.engine.intake import LaunchRequest
-from campaign.errors import EngineError
+from campaign.engine.verbs import perform
+from campaign.errors import EngineError, UsageError
 from campaign.planner.options import CampaignOptions
+from campaign.store.campaigns import create_campaign
+from campaign.store.door import transaction
 from campaign.store.optouts import OptOut, add_optouts
 
 Numbers = Callable[[int], list[str]]
@@ -233,3 +236,17 @@ async def test_a_small_second_campaign_is_not_starved_by_a_slow_first_one(
             assert world.states("two") == {"sent": 1}
 
         await beside(world, work, numbers=numbers(100), rate="15/min")
+
+
+async def test_a_list_that_is_still_imported_is_not_cancelled_half(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        with transaction(world.conn):
+            create_campaign(
+                world.conn, 1, name="c", list_name="l", message="m", columns=(),
+                options=CampaignOptions(),
+            )  # fmt: skip
+            with pytest.raises(UsageError, match="still being imported"):
+                perform(world.conn, 2, "cancel", {"name": "c"})
+        assert world.sql("SELECT state FROM campaigns") == [("importing",)]

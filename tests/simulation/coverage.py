@@ -10,6 +10,8 @@ import re
 import sqlite3
 from collections import Counter
 
+from tests.simulation.scenario import ACTS, PUSH_FAULTS, REQUEST_FAULTS
+
 _DECISIONS = (
     ("ladder 1: listed", "accepted", r"the device lists it"),
     ("ladder 2: another boot, not offered again", "fence", r"the device restarted since"),
@@ -34,7 +36,6 @@ _DECISIONS = (
 _INCIDENTS = (
     ("R1: orphan", "orphan", r""),
     ("R2: a detail of no place here", "anomaly", r"not in the task"),
-    ("R9: reported sent after it was closed", "anomaly", r"reported sent while"),
     ("collision: reports prove nothing", "anomaly", r"used by another system"),
 )
 _QUESTIONS = (
@@ -67,4 +68,30 @@ def what_happened(conn: sqlite3.Connection) -> Counter[str]:
     return +found
 
 
-REQUIRED = tuple(name for name, *_ in (*_DECISIONS, *_INCIDENTS, *_QUESTIONS))
+_MOVES = (
+    "recipient: unknown -> sent",  # R9: late evidence
+    "recipient: unknown -> delivered",
+    "recipient: assigned -> held",
+    "recipient: assigned -> unknown",
+    "recipient: assigned -> pending",
+    "recipient: assigned -> cancelled",
+    "recipient: pending -> skipped",
+    "recipient: sent -> no_receipt",
+    "task: accepted -> paused",
+    "task: paused -> accepted",
+    "task: doubt -> accepted",
+    "task: intent -> planned",
+    "task: fencing -> closed",
+    "task: fenced -> closed",
+)
+
+REQUIRED = (
+    *(name for name, *_ in (*_DECISIONS, *_INCIDENTS, *_QUESTIONS)),
+    *_MOVES,
+    *(f"fault: {name}" for name in (*REQUEST_FAULTS, *PUSH_FAULTS, "clock-1970")),
+    *(f"act: {kind}" for kind in ACTS),
+    "run ended by its ledger",
+    *(f"unknown: {cause}" for cause in ("silence", "reboot", "no_answer", "timeout", "collision",
+                                        "ambiguous", "unreachable")),
+)  # fmt: skip
+"""Everything that the seeds of the test must reach at least once."""
