@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import trio
 
+from campaign.errors import CampaignError, first_of
 from campaign.store.campaigns import CampaignRow, get_campaign, list_campaigns
 from campaign.store.summary import campaign_object, incidents
 
@@ -52,13 +53,17 @@ def final_object(conn: sqlite3.Connection, row: CampaignRow, now: datetime) -> d
 
 @asynccontextmanager
 async def beside() -> AsyncIterator[trio.Nursery]:
-    """A nursery whose children end with its body, and whose body's error comes out as it is."""
+    """A nursery whose children end with its body; an error of either comes out as it is, the body's
+    first."""
     failure: BaseException | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            yield nursery
-        except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery's group
-            failure = error
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery's group
+                failure = error
+            nursery.cancel_scope.cancel()
+    except* CampaignError as group:
+        failure = failure or first_of(group)
     if failure is not None:
         raise failure

@@ -85,7 +85,11 @@ async def start_simulated(
 
 
 async def revive(row: GatewayRow) -> str | None:
-    """Start a registered simulated gateway again unless it runs; its new `simulated` value."""
+    """Start a registered simulated gateway again unless it runs; its new `simulated` value.
+
+    One that an engine started again, and died before that was written, holds its port: it is found
+    by its command line and adopted.
+    """
     if row.simulated is None:
         return None
     simulated = Simulated.decode(row.simulated)
@@ -93,8 +97,10 @@ async def revive(row: GatewayRow) -> str | None:
         return None
     address = urlsplit(row.url)
     command = _command(f"{address.hostname}:{address.port}", simulated.arguments)
-    spawned = await spawn_simulator(command, Path(simulated.log))
-    return Simulated(simulated.arguments, simulated.log, spawned.pid).encode()
+    pid = _running(command)
+    if pid is None:
+        pid = (await spawn_simulator(command, Path(simulated.log))).pid
+    return Simulated(simulated.arguments, simulated.log, pid).encode()
 
 
 async def end_simulated(rows: Sequence[GatewayRow]) -> None:
@@ -111,11 +117,23 @@ async def end_simulated(rows: Sequence[GatewayRow]) -> None:
 
 def is_simulator(pid: int) -> bool:
     """Whether this pid is a simulated gateway of ours (pids are used again)."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
+    words = _command_line(pid)
     return b"simulate" in words and b"campaign" in words
+
+
+def _running(command: Sequence[str]) -> int | None:
+    """The process with exactly this command line, if there is one."""
+    sought = [os.fsencode(word) for word in command]
+    pids = (int(place.name) for place in Path("/proc").iterdir() if place.name.isdigit())
+    return next((pid for pid in pids if _command_line(pid) == sought), None)
+
+
+def _command_line(pid: int) -> list[bytes]:
+    """A process's words; none if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return []
 
 
 def _command(listen: str, arguments: Sequence[str]) -> list[str]:

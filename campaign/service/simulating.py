@@ -9,6 +9,7 @@ import httpx
 import trio
 
 from campaign.env import Env
+from campaign.service.outcome import beside
 from campaign.service.serving import serve, shown
 from campaign.simulator import Simulator, SimulatorSettings
 
@@ -16,8 +17,11 @@ from campaign.simulator import Simulator, SimulatorSettings
 async def run_simulator(
     settings: SimulatorSettings, host: str, port: int, env: Env, say: Callable[[str], None]
 ) -> None:
-    """Serve a simulated gateway until SIGTERM or SIGINT; its first words are its address."""
-    async with httpx.AsyncClient(trust_env=False) as client, trio.open_nursery() as nursery:
+    """Serve a simulated gateway until SIGTERM or SIGINT; its first words are its address.
+
+    UsageError if the address cannot be had.
+    """
+    async with httpx.AsyncClient(trust_env=False) as client, beside() as nursery:
         simulator = Simulator(settings, env=env, client=client)
         await nursery.start(simulator.run)
         bound_host, bound_port = await nursery.start(serve, simulator.app, host, port)
@@ -25,4 +29,3 @@ async def run_simulator(
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 break
-        nursery.cancel_scope.cancel()
