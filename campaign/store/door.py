@@ -20,6 +20,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import trio
 
 from campaign.errors import StoreError
+from campaign.store.trouble import told
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,11 +45,11 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
     conn.execute("BEGIN IMMEDIATE")
     try:
         yield
+        conn.execute("COMMIT")
     except BaseException:
-        if conn.in_transaction:
+        if conn.in_transaction:  # a full disk has undone it already; a refused COMMIT has not
             conn.execute("ROLLBACK")
         raise
-    conn.execute("COMMIT")
 
 
 class InlineStore:
@@ -64,7 +65,7 @@ class InlineStore:
             with transaction(self._conn):
                 result = fn(self._conn, *args, **kwargs)
         except sqlite3.Error as error:
-            raise StoreError(f"the ledger refused a write: {error}") from error
+            raise StoreError(f"the ledger refused a write: {told(error)}") from error
         with trio.CancelScope(shield=True):
             await trio.lowlevel.checkpoint()
         return result
@@ -74,7 +75,7 @@ class InlineStore:
         try:
             return fn(self._conn, *args, **kwargs)
         except sqlite3.Error as error:
-            raise StoreError(f"the ledger could not be read: {error}") from error
+            raise StoreError(f"the ledger could not be read: {told(error)}") from error
 
 
 @dataclass
@@ -129,7 +130,7 @@ class ThreadStore:
             await job.done.wait()
         if isinstance(job.error, sqlite3.Error):
             what = "refused a write" if job.writes else "could not be read"
-            raise StoreError(f"the ledger {what}: {job.error}") from job.error
+            raise StoreError(f"the ledger {what}: {told(job.error)}") from job.error
         if job.error is not None:
             raise job.error
         return job.result
@@ -164,6 +165,8 @@ class ThreadStore:
         self._attempt(job)
         if job.error is not None and self._conn.in_transaction:
             self._conn.execute("ROLLBACK TO job")
+        elif isinstance(job.error, sqlite3.Error):
+            raise job.error  # it undid the whole commit, as a full disk does
         self._conn.execute("RELEASE job")
 
     def _attempt(self, job: _Job) -> None:

@@ -23,6 +23,7 @@ from urllib.parse import quote
 from campaign.errors import SchemaError, StoreError
 from campaign.store.copying import copy_into_place
 from campaign.store.health import damage, journal_of
+from campaign.store.trouble import told
 
 # "CAMi": tells an inbox from a ledger and from a stranger's database.
 _APPLICATION_ID = 0x43414D69
@@ -87,7 +88,7 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"inbox {path}: {error}") from error
+        raise StoreError(f"inbox {path}: {told(error)}") from error
 
 
 class _Inbox:

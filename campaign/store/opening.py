@@ -11,6 +11,7 @@ from campaign.errors import SchemaError, StoreError
 from campaign.store.migrating import Migrated, bring_up_to_date, refuse_old_schema
 from campaign.store.optouts import create_optouts
 from campaign.store.schema import ledger_migrations
+from campaign.store.trouble import told
 
 APPLICATION_ID = 0x43414D50  # "CAMP": told apart from any other SQLite file
 _BUSY_SECONDS = 10.0
@@ -51,7 +52,7 @@ def open_migrated(
     except (OSError, sqlite3.Error) as error:
         if conn is not None:
             conn.close()
-        raise StoreError(f"cannot open the ledger {db}: {error}") from error
+        raise StoreError(f"cannot open the ledger {db}: {told(error)}") from error
     except StoreError:
         if conn is not None:
             conn.close()
@@ -82,7 +83,7 @@ def open_reader(
     except sqlite3.Error as error:
         if conn is not None:
             conn.close()
-        raise StoreError(f"cannot read the ledger {db}: {error}") from error
+        raise StoreError(f"cannot read the ledger {db}: {told(error)}") from error
     except StoreError:
         if conn is not None:
             conn.close()

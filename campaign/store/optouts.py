@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from campaign.errors import StoreError
+from campaign.store.trouble import told
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def create_optouts(path: Path) -> None:
                 """
             )
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"cannot open the opt-out store {path}: {error}") from error
+        raise StoreError(f"cannot open the opt-out store {path}: {told(error)}") from error
 
 
 def add_optouts(path: Path, entries: Iterable[OptOut]) -> int:
@@ -72,7 +73,7 @@ def add_optouts(path: Path, entries: Iterable[OptOut]) -> int:
             conn.execute("COMMIT")
             return conn.total_changes - before
     except sqlite3.Error as error:
-        raise StoreError(f"cannot write the opt-out store {path}: {error}") from error
+        raise StoreError(f"cannot write the opt-out store {path}: {told(error)}") from error
 
 
 def remove_optout(path: Path, number: str) -> bool:
@@ -82,7 +83,7 @@ def remove_optout(path: Path, number: str) -> bool:
         with closing(_open(path)) as conn:
             return conn.execute("DELETE FROM optouts WHERE number = ?", (number,)).rowcount > 0
     except sqlite3.Error as error:
-        raise StoreError(f"cannot write the opt-out store {path}: {error}") from error
+        raise StoreError(f"cannot write the opt-out store {path}: {told(error)}") from error
 
 
 def list_optouts(path: Path) -> Iterator[OptOut]:

@@ -7,11 +7,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from campaign.env import Env
 from campaign.errors import StoreError
+from campaign.receiver.app import receiver_app
 from campaign.receiver.sink import InboxSink
 from campaign.store.inbox import Arrived, InboxReader, InboxWriter
 
@@ -108,6 +111,34 @@ async def test_a_failed_transaction_fails_its_pushes_and_no_later_one() -> None:
         await sink.commit(push(b"kept"))
         assert len(wakes) == 1
         sink.close()
+
+
+async def test_an_inbox_that_is_full_answers_503_until_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.db"
+    with InboxWriter.open(path, secrets.token_hex) as writer, InboxReader.open(path) as reader:
+        (pages,) = writer._connection.execute("PRAGMA page_count").fetchone()
+        writer._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+        sink = InboxSink(writer, on_commit=ignore)
+        app = receiver_app(lambda: {"token": 1}, sink, env=Env())
+        device = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver")
+        sent = [b"%d" % n + bytes(1500) for n in range(20)]
+
+        async def push_all(bodies: Sequence[bytes]) -> list[bytes]:
+            """Those that were not taken, as a device keeps them."""
+            codes = [(await device.post("/p/token", content=body)).status_code for body in bodies]
+            assert set(codes) <= {200, 503}
+            return [body for body, code in zip(bodies, codes, strict=True) if code == 503]
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(sink.run)
+            left = await push_all(sent)
+            taken = [row.body for row in reader.rows_after(0, 100)]
+            assert 0 < len(left) < len(sent)
+            assert sorted(taken + left) == sorted(sent), "a 200 is a row, a 503 is none"
+            writer._connection.execute("PRAGMA max_page_count = 100000")
+            assert await push_all(left) == []
+            sink.close()
+        assert sorted(row.body for row in reader.rows_after(0, 100)) == sorted(sent)
 
 
 async def test_a_cancelled_push_still_waits_for_its_fate() -> None:

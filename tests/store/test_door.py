@@ -201,11 +201,13 @@ async def test_a_full_disk_is_told_to_everybody_and_spares_the_ledger(
     (pages,) = conn.execute("PRAGMA page_count").fetchone()
     conn.execute(f"PRAGMA max_page_count = {pages + 4}")
     told: list[str] = []
+    refused: set[str] = set()
 
     async def write(store: Store, key: str, value: str) -> None:
         try:
             await store.write(put, key, value)
-        except StoreError:
+        except StoreError as error:
+            refused.add(str(error))
             return
         told.append(key)
 
@@ -217,6 +219,35 @@ async def test_a_full_disk_is_told_to_everybody_and_spares_the_ledger(
         await store.write(put, "later")
     assert len(told) < 12
     assert keys(reader) == [*sorted(told), "later"]
+    why = "the ledger refused a write: database or disk is full (free space on its disk)"
+    assert refused == {why}, "whoever shared the commit learns the same"
+
+
+@BOTH
+async def test_a_commit_that_fails_is_undone_and_the_next_write_goes_on(
+    executor: Open, conn: sqlite3.Connection, reader: sqlite3.Connection
+) -> None:
+    conn.execute("CREATE TABLE kin (x TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED)")
+
+    def orphan(conn: sqlite3.Connection) -> None:
+        put(conn, "a")
+        conn.execute("INSERT INTO kin VALUES ('nobody')")
+
+    async with executor(conn) as store:
+        with pytest.raises(StoreError, match="FOREIGN KEY"):
+            await store.write(orphan)
+        await store.write(put, "b")
+    assert keys(reader) == ["b"]
+
+
+@BOTH
+async def test_a_ledger_that_may_only_be_read_says_what_to_do(
+    executor: Open, reader: sqlite3.Connection
+) -> None:
+    async with executor(reader) as store:
+        with pytest.raises(StoreError, match="readonly database .let this user write it"):
+            await store.write(put, "a")
+        assert await store.read(keys) == []
 
 
 # the thread's own matters
