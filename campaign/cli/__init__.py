@@ -52,7 +52,8 @@ class _Group(LazyGroup):
         try:
             return super().invoke(ctx)
         except CampaignError as error:
-            click.echo(f"Error: {error}", err=True)
+            for line in (f"Error: {error}", *getattr(error, "__notes__", ())):
+                click.echo(line, err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)

@@ -13,6 +13,7 @@ import click
 import trio
 
 from campaign.cli.context import Context, at_a_terminal, host_port, json_option, pass_context
+from campaign.cli.going_on import resume_command, told_how_to_go_on
 from campaign.cli.options import allow_option, campaign_options, launch_options, read_message
 from campaign.cli.screen import open_screen
 from campaign.engine.intake import LaunchRequest
@@ -111,7 +112,10 @@ def launch(
         if simulate
         else None
     )
-    with open_screen(context.site.env, quiet=context.quiet) as screen:
+    with (
+        told_how_to_go_on(context, request.name),
+        open_screen(context.site.env, quiet=context.quiet) as screen,
+    ):
         result = trio.run(
             functools.partial(
                 launch_campaign,
@@ -156,7 +160,10 @@ def resume(
         read(context.site, get_campaign, name)
     elif not context.site.paths.db.exists():
         raise UsageError(f"there is no ledger at {context.site.paths.db}: name it with --db")
-    with open_screen(context.site.env, quiet=context.quiet) as screen:
+    with (
+        told_how_to_go_on(context, name),
+        open_screen(context.site.env, quiet=context.quiet) as screen,
+    ):
         result = trio.run(
             functools.partial(
                 resume_campaigns,
@@ -204,11 +211,6 @@ def finish(
         context.say(f"threshold broken: {threshold.text}")
     if broken:
         sys.exit(3)
-
-
-def resume_command(context: Context, names: list[str]) -> str:
-    """What to type to go on."""
-    return context.command("resume", *(names if len(names) == 1 else []))
 
 
 def _summary(context: Context, campaign: dict[str, Any]) -> list[str]:

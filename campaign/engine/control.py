@@ -26,7 +26,13 @@ from campaign.engine.lifecycle import snapshot
 from campaign.engine.runtime import Campaign, Run
 from campaign.engine.steer import carry_out
 from campaign.engine.verbs import STEERS, perform
-from campaign.errors import CampaignError, EngineError, GatewayError, RemoteProtocolError
+from campaign.errors import (
+    CampaignError,
+    EngineError,
+    GatewayError,
+    RemoteProtocolError,
+    StoreError,
+)
 from campaign.planner.rulings import AGAIN
 from campaign.planner.states import CampaignState
 from campaign.store.campaigns import get_campaign
@@ -52,18 +58,18 @@ async def serve_control(
 ) -> None:
     """Listen on the ledger's socket (0600) for as long as the run lasts; the lock is ours, so a
     socket file that is there already is a dead engine's."""
-    listener = _listen(path)
+    own = ControlSocket(path)
     try:
         task_status.started()
         async with trio.open_nursery() as nursery:
             while True:
-                stream = await _accept(listener)
+                stream = await _accept(own.listener)
                 if len(nursery.child_tasks) >= _MOST_CONVERSATIONS:
                     await trio.aclose_forcefully(stream)
                     continue
                 nursery.start_soon(answer_stream, run, stream)
     finally:
-        _close(listener, path)
+        own.close()
 
 
 async def _accept(listener: trio.SocketListener) -> trio.SocketStream:
@@ -77,22 +83,49 @@ async def _accept(listener: trio.SocketListener) -> trio.SocketStream:
             await trio.sleep(_BREATH)
 
 
-def _close(listener: trio.SocketListener, path: Path) -> None:
-    listener.socket.close()
-    path.unlink(missing_ok=True)
+class ControlSocket:
+    """The listening socket and its file. Raises `StoreError` where it cannot be made."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            raw = _bind(path)
+            self._made = _identity(path)
+        except OSError as error:
+            raise StoreError(
+                f"cannot make the control socket {path}: {error.strerror}"
+                " (see that its folder is there, and let this user write there)"
+            ) from error
+        self.listener = trio.SocketListener(trio.socket.from_stdlib_socket(raw))
+
+    def close(self) -> None:
+        """Take the file away, too, unless an engine that took over has put its own there."""
+        self.listener.socket.close()
+        with contextlib.suppress(OSError):
+            if _identity(self._path) == self._made:
+                self._path.unlink()
 
 
-def _listen(path: Path) -> trio.SocketListener:
+def _bind(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
         with socket_address(path) as address:
             raw.bind(address)
+        raw.listen(64)
+    except OSError:
+        raw.close()
+        raise
     finally:
         os.umask(before)
-    raw.listen(64)
-    return trio.SocketListener(trio.socket.from_stdlib_socket(raw))
+    return raw
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Which file this is; a number that is free again may be given again, a time may not."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
 async def answer_stream(run: Run, stream: trio.abc.Stream) -> None:
