@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from campaign.cli.context import Context
-from campaign.errors import LedgerHeld, SchemaError, StaleEpoch, StoreError
+from campaign.errors import CampaignError, StoreError
 from campaign.planner.states import CampaignState
 from campaign.service.ledger import read
 from campaign.store.campaigns import find_campaign
@@ -19,13 +19,12 @@ def resume_command(context: Context, names: Sequence[str]) -> str:
 
 @contextmanager
 def told_how_to_go_on(context: Context, name: str | None) -> Iterator[None]:
-    """A ledger that failed under a campaign keeps it: its error says how to go on, too."""
+    """Whatever fails under a campaign, the ledger keeps it: the error says how to go on, too."""
     try:
         yield
-    except (LedgerHeld, StaleEpoch, SchemaError):
-        raise  # another engine goes on with it, or there is nothing of ours
-    except StoreError as error:
-        if name is None or _is_kept(context, name):
+    except CampaignError as error:
+        # of the others the caller or another engine is to blame, or nothing has begun
+        if type(error) in (CampaignError, StoreError) and (name is None or _is_kept(context, name)):
             command = resume_command(context, [name] if name else [])
             error.add_note(f"nobody is lost; then go on with: {command}")
         raise

@@ -49,6 +49,7 @@ from campaign.store.opening import open_ledger
 
 _SHOW_EVERY = 0.25
 _RECEIVER_LOOK = 2.0
+_RECEIVER_TRIES = 3
 _OVER = (CampaignState.FINISHED, CampaignState.CANCELLED)
 
 
@@ -231,9 +232,21 @@ async def _show(run: Run, screen: Screen) -> None:
 
 
 async def _keep_receiver(site: Site, screen: Screen) -> None:
-    """A receiver that was killed is started again, on its port."""
+    """A receiver that was killed is started again, on its port.
+
+    Where that cannot be, the run ends with a `CampaignError`: nobody would hear what is sent.
+    """
+    tries = 0
     while True:
         await trio.sleep(_RECEIVER_LOOK)
-        if not is_held(site.paths.inbox_lock):
-            screen.notice("the receiver ended: starting it again")
+        if is_held(site.paths.inbox_lock):
+            tries = 0
+            continue
+        screen.notice("the receiver ended: starting it again")
+        tries += 1
+        try:
             await ensure_receiver(site.paths)
+        except CampaignError as error:
+            if tries < _RECEIVER_TRIES and not isinstance(error, UsageError):
+                continue  # whatever killed it may just have killed its successor
+            raise CampaignError(f"the receiver cannot be started again: {error}") from error

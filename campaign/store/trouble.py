@@ -11,6 +11,7 @@ _ADVICE = {
     "SQLITE_IOERR": "its disk may be full or failing: free space there, or look at it",
     "SQLITE_READONLY": "let this user write it and its folder",
     "SQLITE_CANTOPEN": "see that its folder is there, and let this user write there",
+    "SQLITE_BUSY": "another process writes it: find out which, and end it first",
     "SQLITE_CORRUPT": "its file is damaged: take a backup of it first",
 }
 

@@ -76,7 +76,9 @@ def test_a_full_disk_ends_the_engine_plainly_and_with_room_it_goes_on(flow: Flow
     engine = launched(flow, 150)
     with full_disk(engine.pid, log_of(flow.db), room=20_000):
         done = engine.wait()
-        assert_plain(done, "the ledger refused a write", "free space", f"--db {flow.db}", "resume c")
+        assert_plain(
+            done, "the ledger refused a write", "free space", f"--db {flow.db}", "resume c"
+        )
         assert flow.state() == "running"
         assert {line["tid"] for line in flow.truth()} <= tids(flow), "an intent was not stored"
     flow.run("resume", "c")
