@@ -63,17 +63,17 @@ def assert_plain(done: Done, *words: str) -> None:
         assert word in done.err, done.err
 
 
-def launched(flow: Flow, count: int, *words: str) -> Command:
+def launched(flow: Flow, count: int) -> Command:
     """A campaign of `count`, of which twenty are on air."""
     path = flow.write_list(count)
-    simulated = {"register-seconds": "0.2"}
-    engine = flow.launch(path, "--rate", "60/s", *words, simulate=2, simulated=simulated)
+    simulated, times = {"register-seconds": "0.2"}, {"client-timeout": "1s"}
+    engine = flow.launch(path, "--rate", "60/s", simulate=2, simulated=simulated, times=times)
     flow.until(lambda: flow.attempted() >= 20, "it sends", engine)
     return engine
 
 
 def test_a_full_disk_ends_the_engine_plainly_and_with_room_it_goes_on(flow: Flow) -> None:
-    engine = launched(flow, 150)
+    engine = launched(flow, 100)
     with full_disk(engine.pid, log_of(flow.db), room=20_000):
         done = engine.wait()
         assert_plain(
@@ -82,8 +82,8 @@ def test_a_full_disk_ends_the_engine_plainly_and_with_room_it_goes_on(flow: Flow
         assert flow.state() == "running"
         assert {line["tid"] for line in flow.truth()} <= tids(flow), "an intent was not stored"
     flow.run("resume", "c")
-    assert flow.counts() == {"delivered": 150}
-    assert judge(flow, flow.numbers(150)).findings == ()
+    assert flow.counts() == {"delivered": 100}
+    assert judge(flow, flow.numbers(100)).findings == ()
 
 
 def test_a_receiver_on_a_full_disk_refuses_reports_and_with_room_takes_them(flow: Flow) -> None:

@@ -245,7 +245,7 @@ async def test_a_ledger_that_may_only_be_read_says_what_to_do(
     executor: Open, reader: sqlite3.Connection
 ) -> None:
     async with executor(reader) as store:
-        with pytest.raises(StoreError, match="readonly database .let this user write it"):
+        with pytest.raises(StoreError, match=r"readonly database \(let this user write it"):
             await store.write(put, "a")
         assert await store.read(keys) == []
 
