@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from sqlite3 import Row
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,11 +31,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
     """One campaign's sides: the list, the ledger's recipients and the air."""
 
     wanted: Collection[str]
-    rows: Mapping[str, Row]
+    rows: Mapping[str, Mapping[str, Any]]
     proved: Mapping[str, int]
     """Proved failures by number."""
     truth: list[dict[str, Any]]
@@ -48,21 +47,21 @@ def judge(flow: Flow, wanted: Collection[str], name: str = "c") -> Verdict:
     """Hold the only campaign of a ledger, ended or not, against the ground truth."""
     truth = flow.truth()
     found = flow.rows("SELECT * FROM recipients")
-    case = _Case(
+    case = Case(
         wanted,
-        {row["number"]: row for row in found},
+        {row["number"]: dict(row) for row in found},
         {row["number"]: row["n"] for row in flow.rows(_PROVED)},
         truth,
         Counter(line["number"] for line in truth if line["ok"]),
         Counter(line["number"] for line in truth),
     )
-    doubles, false = list(_doubles(case)), list(_false_facts(case))
-    findings = [*doubles, *false, *_lost(case, len(found)), *_report(flow, case, name)]
+    twice, false = list(doubles(case)), list(false_facts(case))
+    findings = [*twice, *false, *lost(case, len(found)), *_report(flow, case, name)]
     verified = flow.start("verify", name).wait()
     if verified.code:
         findings.append(f"campaign verify ends with {verified.code}: {verified.out}{verified.err}")
     unknown = Counter(row["cause"] for row in found if row["state"] == "unknown")
-    return Verdict(tuple(findings), case.air.total(), len(doubles), len(false), unknown)
+    return Verdict(tuple(findings), case.air.total(), len(twice), len(false), unknown)
 
 
 _PROVED = """
@@ -71,7 +70,7 @@ _PROVED = """
 """
 
 
-def _doubles(case: _Case) -> Iterator[str]:
+def doubles(case: Case) -> Iterator[str]:
     """A number goes on air once; it is tried again only for a proved failure."""
     for number, times in case.tried.items():
         if case.air[number] > 1:
@@ -83,7 +82,8 @@ def _doubles(case: _Case) -> Iterator[str]:
             yield f"{number} was sent to, and is on no list"
 
 
-def _lost(case: _Case, rows: int) -> Iterator[str]:
+def lost(case: Case, rows: int) -> Iterator[str]:
+    """Everybody listed is a recipient, once, and in a final state."""
     if rows != len(case.rows) or set(case.rows) != set(case.wanted):
         yield f"{len(case.wanted)} were listed, the ledger has {rows} of {len(case.rows)} numbers"
     for number, row in case.rows.items():
@@ -91,7 +91,8 @@ def _lost(case: _Case, rows: int) -> Iterator[str]:
             yield f"{number} is left {row['state']}"
 
 
-def _false_facts(case: _Case) -> Iterator[str]:
+def false_facts(case: Case) -> Iterator[str]:
+    """What the ledger claims and the air denies."""
     for number, row in case.rows.items():
         state = row["state"]
         if state in SENT and not case.air[number]:
@@ -102,7 +103,7 @@ def _false_facts(case: _Case) -> Iterator[str]:
             yield f"{number} is unknown without a cause or a reason"
 
 
-def _report(flow: Flow, case: _Case, name: str) -> Iterator[str]:
+def _report(flow: Flow, case: Case, name: str) -> Iterator[str]:
     """The report says of everybody what the ledger says, and of the sent where they really went."""
     told = flow.report(name)
     if Counter(row["number"] for row in told) != Counter(case.rows.keys()):

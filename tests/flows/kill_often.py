@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from tests.flows.killing import Toll, go_through
 
 _A_CAMPAIGN = 25
 _LEAST = 5
+_stopping = threading.Event()
 
 
 @dataclass
@@ -63,18 +65,16 @@ class _Sum:
 
 def main(words: Sequence[str] | None = None) -> int:
     asked = _parse(words)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     place = Path(tempfile.mkdtemp(prefix="kill-often-"))
     total = _Sum()
     began = time.monotonic()
     click.echo(f"seed {asked.seed}, {asked.kills} kills, {asked.jobs} at a time, in {place}")
-    try:
-        for toll in _campaigns(asked, place, total):
-            total.add(toll)
-            total.broken += [f"seed {toll.seed}: {what}" for what in toll.verdict.findings]
-            click.echo(f"{time.monotonic() - began:6.0f} s  {total.line()}")
-    except KeyboardInterrupt:
-        total.broken.append("interrupted")
+    for toll in _campaigns(asked, place, total):
+        total.add(toll)
+        total.broken += [f"seed {toll.seed}: {what}" for what in toll.verdict.findings]
+        click.echo(f"{time.monotonic() - began:6.0f} s  {total.line()}")
     stages = ", ".join(f"{n} {stage}" for stage, n in sorted(total.stages.items()))
     click.echo(f"moments: {stages}")
     missing = asked.kills - total.killed.total()
@@ -98,7 +98,8 @@ def _campaigns(asked: argparse.Namespace, place: Path, total: _Sum) -> Iterator[
         while True:
             planned = total.killed.total() + sum(kills for _, kills in running.values())
             left = asked.kills - planned
-            if left > 0 and len(running) < asked.jobs and time.monotonic() < deadline:
+            over = _stopping.is_set() or time.monotonic() > deadline
+            if left > 0 and len(running) < asked.jobs and not over:
                 seed, kills = seeds.getrandbits(32), max(_LEAST, min(_A_CAMPAIGN, left))
                 folder = place / f"{next(numbers)}"
                 folder.mkdir()
@@ -129,8 +130,10 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     return asked
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """A campaign left alone would leave its processes: what runs is finished, a minute at most."""
+    _stopping.set()
+    click.echo("stopping: the campaigns at hand are finished first")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ _TIMES = {"client-timeout": "1s", "retry-wait": "200ms", "port-failures": "100"}
 _RATE = "60/s"
 _MAGIC = ("0001", "0002", "0003", "0006", "0007", "0008", "0015")
 _NO_VERDICT = Verdict((), 0, 0, 0)
-_A_KILL = 18
+_A_KILL = 20
 """Recipients for each kill: about as many as are sent between two of them."""
 
 
