@@ -8,7 +8,7 @@ import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.returnpath import return_path
-from campaign.engine.runtime import Campaign, Gateway, Port, Run
+from campaign.engine.runtime import Campaign, Gateway, Instant, Port, Run
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
 from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
@@ -46,13 +46,13 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
-    wall = run.env.wall()
+    began, wall = run.instant(), run.env.wall()
     sending = [id_ for id_ in run.targets if not run.campaigns[id_].is_halted(wall)]
     again = await run.write(
         reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
     )
     if again:
-        await _post(run, gateway, again)
+        await _post(run, gateway, again, began)
         return True, None
     wakes: list[float] = []
     busy = await run.store.read(outstanding, gateway.id)
@@ -66,7 +66,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
         claimed, wake_at = await _claim(run, gateway, campaign, busy)
         if claimed:
             gateway.last_served = campaign_id
-            await _post(run, gateway, claimed)
+            await _post(run, gateway, claimed, began)
             return True, None
         if wake_at is not None:
             wakes.append(wake_at)
@@ -199,15 +199,17 @@ def _take_tokens(
     return give_back
 
 
-async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask]) -> None:
+async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], began: Instant) -> None:
     settings = run.settings(gateway, claimed[0].campaign_id)
     if gateway.is_old:
+        await run.check_still_ours(began)
         for task in claimed:
             await _send_one(run, gateway, task)
         return
     body = await request_body(
         run, gateway, settings, [(task.campaign_id, task.body) for task in claimed]
     )
+    await run.check_still_ours(began)
     run.posting += 1
     try:
         outcome = await gateway.device.post(body)

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.runtime import Gateway, Instant, Run
 from campaign.engine.wire import request_body
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import Answered, Sweep
@@ -81,14 +81,14 @@ async def _sweep(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
     left = await run.write(_fold_listing, run.now_ms(), gateway.id, tasks, listed)
     if not left:
         return
-    asked_at = run.env.monotonic()
+    asked = run.instant()
     boot = await _read_boot(run, gateway)
     unwanted = await run.store.read(no_longer_wanted, [task.id for task in left])
     again = [
         task for task in left if task.id not in unwanted and _may_repost(run, gateway, task, boot)
     ]
-    if again and run.env.monotonic() - asked_at < _REPOST_WITHIN:
-        offered = await _repost(run, gateway, again)
+    if again and run.passed_since(asked) < _REPOST_WITHIN:
+        offered = await _repost(run, gateway, again, asked)
         left = [task for task in left if task.id not in offered]
     if left:
         reason = FenceReason.REBOOT if _rebooted(left[0], boot) else FenceReason.DOUBT
@@ -163,8 +163,11 @@ def _may_repost(run: Run, gateway: Gateway, task: TaskRow, boot: str | None) -> 
     return min(ages) >= 0 and max(ages) < run.settings(gateway, task.campaign_id).tid_memory
 
 
-async def _repost(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> set[int]:
-    """Offer again what is still in doubt and wanted; returns those tasks' ids."""
+async def _repost(run: Run, gateway: Gateway, tasks: Sequence[TaskRow], asked: Instant) -> set[int]:
+    """Offer again what is still in doubt and wanted; returns those tasks' ids.
+
+    None if this machine slept since the device was asked: it may have forgotten or restarted.
+    """
     settings = run.settings(gateway, tasks[0].campaign_id)
     why = "same boot, tid still remembered: 13 proves the first post, 0 this one"
     ids = await run.write(mark_reposted, [task.id for task in tasks], run.now_ms(), why)
@@ -172,7 +175,11 @@ async def _repost(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> set[i
         return set()
     tasks = [task for task in tasks if task.id in ids]
     bodies = await run.store.read(task_objects, ids)
-    outcome = await gateway.device.post(await request_body(run, gateway, settings, bodies))
+    body = await request_body(run, gateway, settings, bodies)
+    if run.passed_since(asked) >= _REPOST_WITHIN:
+        return set()
+    await run.check_still_ours(asked)
+    outcome = await gateway.device.post(body)
     if isinstance(outcome, Answered):
         codes = {verdict.tid: verdict.code for verdict in outcome.status.verdicts}
         accepted = [task.id for task in tasks if codes.get(task.tid) in _ACCEPTS_AGAIN]

@@ -41,6 +41,8 @@ class ReadsInbox(Protocol):
     def data_version(self) -> int: ...
 
 
+_A_MOMENT = 1.0
+"""Seconds that pass at most between a commit and the next step, unless something is wrong."""
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 P = ParamSpec("P")
@@ -181,6 +183,14 @@ class Campaign:
         return self.chosen_ports is None or number in self.chosen_ports
 
 
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment by both clocks."""
+
+    wall: datetime
+    monotonic: float
+
+
 @dataclass
 class Run:
     """One engine run over one ledger."""
@@ -243,6 +253,22 @@ class Run:
     def monotonic_at(self, wall_ms: int) -> float:
         """When a ledger time comes on the monotonic clock."""
         return self.env.monotonic() + (wall_ms - self.now_ms()) / 1000
+
+    def instant(self) -> Instant:
+        """Now, for `passed_since`."""
+        return Instant(self.env.wall(), self.env.monotonic())
+
+    def passed_since(self, instant: Instant) -> float:
+        """Seconds since then by the clock that says more: a suspended machine's monotonic clock
+        stands still."""
+        civil = (self.env.wall() - instant.wall).total_seconds()
+        return max(civil, self.env.monotonic() - instant.monotonic)
+
+    async def check_still_ours(self, since: Instant) -> None:
+        """Before the first byte of what was committed after `since`: `StaleEpoch` if this process
+        was stopped in between and another engine took the ledger over meanwhile."""
+        if self.passed_since(since) > _A_MOMENT:
+            await self.store.read(check_epoch, self.epoch)
 
     def later(self, seconds: float) -> str:
         """RFC 3339 UTC, that many seconds from now."""

@@ -93,11 +93,13 @@ class MortalStore(InlineStore):
 
     def __init__(self, world: World) -> None:
         super().__init__(world.conn)
+        self._world = world
         self._life = world.life
 
     async def write(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         await self._life.check()
         result = await super().write(fn, *args, **kwargs)
+        self._world.after_commit(result)
         await self._life.check()
         return result
 
@@ -140,6 +142,8 @@ class World:
     receiver_host: str = "receiver"
     life: Life = field(default_factory=Life)
     runs: list[Run] = field(default_factory=list)
+    after_commit: Callable[[Any], None] = lambda _result: None
+    """What happens between a commit of the engine and its next step."""
     slept: timedelta = timedelta()
     """How long this machine was suspended: its monotonic clock stood still, civil time did not."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 import trio
 
 from campaign.errors import StaleEpoch
+from campaign.store.claims import ClaimedTask
 from campaign.store.door import transaction
 from campaign.store.journal import begin_epoch
 
@@ -85,6 +87,39 @@ async def test_a_stale_engine_writes_nothing_more(
         before = len(world.attempts)
         await trio.lowlevel.checkpoint()
         assert world.sql("SELECT count(*) FROM tasks")[0][0] <= before + 1
+
+
+async def test_an_engine_that_slept_after_its_intent_posts_nothing_once_another_took_over(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+
+        def stopped(result: Any) -> None:
+            if isinstance(result, list) and any(isinstance(x, ClaimedTask) for x in result):
+                world.slept = timedelta(minutes=20)
+                with transaction(world.conn):
+                    begin_epoch(world.conn)
+
+        world.after_commit = stopped
+        with pytest.raises(StaleEpoch):
+            await world.launch(numbers(5))
+        assert world.sql("SELECT count(*) > 0 FROM tasks") == [(1,)]
+        assert world.board.requests["/goip_post_sms.html"] == 0
+
+
+async def test_an_engine_that_slept_after_its_intent_and_is_still_alone_posts_it(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+
+        def suspended(result: Any) -> None:
+            if isinstance(result, list) and any(isinstance(x, ClaimedTask) for x in result):
+                world.slept += timedelta(minutes=20)
+
+        world.after_commit = suspended
+        await world.launch(numbers(5))
+        assert world.states() == {"delivered": 5}
+        assert world.on_air() == Counter(numbers(5))
 
 
 async def test_what_a_killed_run_had_planned_is_not_posted_outside_the_window(

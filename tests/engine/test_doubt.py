@@ -256,6 +256,23 @@ async def test_while_this_machine_sleeps_the_device_forgets_its_tids(
         assert world.states() == {"unknown": 1}
 
 
+async def test_a_machine_that_slept_just_before_a_re_post_does_not_offer_it(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(settings=ONE, sim1={"ports": 1}) as world:
+        saboteur = sabotage(world, *["request"] * 9)
+
+        def suspended(_result: object) -> None:
+            if world.sql("SELECT 1 FROM decisions WHERE kind = 'repost'"):
+                world.slept = timedelta(hours=1)
+
+        world.after_commit = suspended
+        await world.launch(numbers(1))
+        assert world.slept
+        assert len(saboteur.posts) == 1
+        assert world.states() == {"unknown": 1}
+
+
 async def test_a_connection_that_is_refused_again_and_again_is_not_tried_without_pause(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
