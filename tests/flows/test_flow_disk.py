@@ -66,7 +66,8 @@ def assert_plain(done: Done, *words: str) -> None:
 def launched(flow: Flow, count: int) -> Command:
     """A campaign of `count`, of which twenty are on air."""
     path = flow.write_list(count)
-    simulated, times = {"register-seconds": "0.2"}, {"client-timeout": "1s"}
+    simulated = {"register-seconds": "0.2", "push-retry": "1,2,5,10"}
+    times = {"client-timeout": "1s", "receipt-wait": "30s"}
     engine = flow.launch(path, "--rate", "60/s", simulate=2, simulated=simulated, times=times)
     flow.until(lambda: flow.attempted() >= 20, "it sends", engine)
     return engine

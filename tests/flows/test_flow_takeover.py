@@ -25,7 +25,7 @@ def test_an_engine_that_slept_while_another_took_over_ends_and_sends_nothing_mor
     path = flow.write_list(160)
     sleeper = flow.launch(
         path, "--rate", "50/s", simulate=2, simulated={"register-seconds": "0.2"},
-        times={"client-timeout": "1s"},
+        times={"client-timeout": "1s", "receipt-wait": "30s"},
     )  # fmt: skip
     flow.until(lambda: flow.attempted() >= 20, "it sends", sleeper)
     flow.until(lambda: falls_asleep(flow, sleeper.pid), "it sleeps between two commits", sleeper)
