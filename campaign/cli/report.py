@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,8 +12,8 @@ from campaign.cli.context import Context, json_option, pass_context
 from campaign.errors import CampaignError
 from campaign.planner.states import RecipientState
 from campaign.reports.report import FORMATS, format_for, write_report
+from campaign.service.ledger import reading
 from campaign.store.campaigns import get_campaign
-from campaign.store.opening import open_reader
 
 _STATES = [state.value for state in RecipientState]
 
@@ -50,7 +49,7 @@ def report(
     chosen = chosen or "table"
     if chosen == "xlsx" and output is None:
         raise click.UsageError("--format xlsx needs -o FILE")
-    with closing(open_reader(context.site.paths.db, context.site.optouts)) as conn:
+    with reading(context.site) as conn:
         campaign = get_campaign(conn, name)
         now = context.site.env.wall()
         if output is None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import trio
 
 from campaign.engine.conversation import converse
 from campaign.engine.verbs import perform
-from campaign.errors import EngineError, LedgerHeld
+from campaign.errors import EngineError, LedgerHeld, StoreError
 from campaign.service.locks import FileLock, is_held
 from campaign.service.site import Site
 from campaign.store.door import transaction
-from campaign.store.opening import open_ledger, open_reader
+from campaign.store.opening import is_unfinished, open_ledger, open_reader
+from campaign.store.trouble import told
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_LOOK_EVERY = 0.02
 _PATIENCE = 10.0
 """Seconds a starting engine may take from its lock to its socket."""
 
@@ -30,8 +33,9 @@ def read(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> R:
-    """Run `fn` on a read-only connection. Raises `StoreError` when there is no ledger."""
-    with closing(open_reader(site.paths.db, site.optouts)) as conn:
+    """Run `fn` on a read-only connection. Raises `StoreError` when there is no ledger, or it cannot
+    be read."""
+    with reading(site) as conn:
         return fn(conn, *args, **kwargs)
 
 
@@ -44,6 +48,44 @@ def read_any_version(
     """As `read`, of a ledger that may wait for its migration: `fn` asks what any version knows."""
     with closing(open_reader(site.paths.db, site.optouts, any_schema=True)) as conn:
         return fn(conn, *args, **kwargs)
+
+
+@contextmanager
+def reading(site: Site) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to the ledger, its schema up to date; errors as for `read`."""
+    if site.paths.db.exists():
+        make_whole(site)
+    with closing(open_reader(site.paths.db, site.optouts)) as conn:
+        try:
+            yield conn
+        except sqlite3.Error as error:
+            raise StoreError(f"the ledger could not be read: {told(error)}") from error
+
+
+def make_whole(site: Site, *, patience: float = _PATIENCE) -> None:
+    """Finish the creation of a ledger that was cut off; `StoreError` if for `patience` seconds
+    somebody holds it and does not do so. One in use is migrated on purpose only."""
+    looks = round(patience / _LOOK_EVERY)
+    lock = FileLock(site.paths.lock)
+    while _is_unfinished(site):
+        if lock.acquire():
+            try:
+                open_ledger(site.paths.db, site.optouts).close()
+            finally:
+                lock.release()
+        elif looks == 0:
+            raise StoreError(
+                f"{site.paths.db} is just being made by an engine that does not come to its end:"
+                " try again later"
+            )
+        else:
+            looks -= 1
+            time.sleep(_LOOK_EVERY)  # the engine that holds it makes it whole at its start
+
+
+def _is_unfinished(site: Site) -> bool:
+    with closing(open_reader(site.paths.db, any_schema=True)) as conn:
+        return is_unfinished(conn)
 
 
 async def change(site: Site, verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

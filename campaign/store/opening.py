@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from campaign.errors import SchemaError, StoreError
+from campaign.store.health import missing_migrations
 from campaign.store.migrating import Migrated, bring_up_to_date, refuse_old_schema
 from campaign.store.optouts import create_optouts
 from campaign.store.schema import ledger_migrations
@@ -101,6 +102,18 @@ def claims_to_be_ledger(path: Path) -> bool:
     return bool(application_id == APPLICATION_ID)
 
 
+def is_unfinished(conn: sqlite3.Connection) -> bool:
+    """Whether a ledger's creation was cut off: migrations are missing, and nobody used it yet."""
+    if not missing_migrations(conn):
+        return False
+    tables = {row[0] for row in conn.execute("SELECT name FROM sqlite_master")}
+    return not any(
+        conn.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
+        for table in ("gateways", "campaigns")
+        if table in tables
+    )
+
+
 def attach_optouts(conn: sqlite3.Connection, optouts: Path) -> None:
     """Make the user's opt-out store visible (read-only) inside this connection's transactions."""
     conn.execute("ATTACH DATABASE ? AS optouts", (f"file:{quote(str(optouts))}?mode=ro",))
@@ -127,15 +140,7 @@ def _refuse_foreign(conn: sqlite3.Connection, db: Path) -> None:
     try:
         (application_id,) = conn.execute("PRAGMA application_id").fetchone()
         (tables,) = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        applied: set[str] = set()
-        with contextlib.suppress(sqlite3.OperationalError):  # a new, empty file
-            applied = {
-                row[0]
-                for row in conn.execute(
-                    "SELECT name FROM _sqlite_migrations WHERE migration_set = ?",
-                    (ledger_migrations.name,),
-                )
-            }
+        applied = _applied(conn)
     except sqlite3.OperationalError:
         raise  # it cannot be read now, which says nothing of what it is
     except sqlite3.DatabaseError as error:
@@ -150,3 +155,13 @@ def _refuse_foreign(conn: sqlite3.Connection, db: Path) -> None:
         raise SchemaError(
             f"{db} was written by a later version of campaign: upgrade this one first"
         )
+
+
+def _applied(conn: sqlite3.Connection) -> set[str]:
+    with contextlib.suppress(sqlite3.OperationalError):  # a new, empty file
+        rows = conn.execute(
+            "SELECT name FROM _sqlite_migrations WHERE migration_set = ?",
+            (ledger_migrations.name,),
+        )
+        return {row[0] for row in rows}
+    return set()

@@ -1,0 +1,67 @@
+"""A ledger whose creation was cut off, or of an earlier version, is made whole before reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from campaign.errors import StoreError
+from campaign.service.ledger import make_whole, read
+from campaign.service.locks import FileLock
+from campaign.service.site import Site
+from campaign.store.campaigns import list_campaigns
+from campaign.store.gateways import list_gateways
+from campaign.store.opening import open_ledger
+from campaign.store.schema import ledger_migrations
+
+_APPLICATION_ID = 0x43414D50
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site.at(str(tmp_path / "c.db"), str(tmp_path / "optouts.db"))
+
+
+def cut_off(site: Site, before: str) -> None:
+    """A ledger as a kill leaves it that struck while it was made."""
+    with closing(sqlite3.connect(site.paths.db, isolation_level=None)) as conn:
+        conn.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        ledger_migrations.apply(Database(conn, execute_plugins=False), stop_before=before)
+
+
+@pytest.mark.parametrize("before", [m.name for m in ledger_migrations._migrations])
+def test_a_ledger_whose_creation_was_cut_off_is_made_whole(site: Site, before: str) -> None:
+    cut_off(site, before)
+    assert read(site, list_gateways) == []
+    assert read(site, list_campaigns) == []
+
+
+def test_an_empty_file_is_made_a_ledger(site: Site) -> None:
+    site.paths.db.touch()
+    assert read(site, list_gateways) == []
+
+
+def test_it_is_left_to_whoever_holds_it(site: Site) -> None:
+    cut_off(site, "0002_removed")
+    engine = FileLock(site.paths.lock)
+    assert engine.acquire()
+    with pytest.raises(
+        StoreError, match=r"just being made, or its engine is of an earlier version"
+    ):
+        make_whole(site, patience=0.1)
+    engine.release()
+    assert read(site, list_gateways) == []
+
+
+def test_an_error_of_the_database_is_told_in_words(site: Site) -> None:
+    open_ledger(site.paths.db, site.optouts).close()
+
+    def nonsense(conn: sqlite3.Connection) -> None:
+        conn.execute("SELECT * FROM nowhere")
+
+    with pytest.raises(StoreError, match="could not be read: no such table: nowhere"):
+        read(site, nonsense)
