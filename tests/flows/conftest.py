@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -374,6 +375,21 @@ def open_flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
     finally:
         for place in opened:
             place.clean_up()
+
+
+@pytest.fixture(scope="module")
+def at_once(
+    request: pytest.FixtureRequest, open_flow: Callable[[str], Flow]
+) -> Iterator[Callable[[str], None]]:
+    """All `JOURNEYS` of a file at the same time, since most of each is waiting; every one has a
+    ledger of its own. `at_once(name)` waits for one and raises what it raised."""
+    journeys: Sequence[Callable[[Flow], None]] = request.module.JOURNEYS
+    with ThreadPoolExecutor(len(journeys)) as threads:
+        running = {
+            journey.__name__: threads.submit(journey, open_flow(journey.__name__))
+            for journey in journeys
+        }
+        yield lambda name: running[name].result()
 
 
 @pytest.fixture

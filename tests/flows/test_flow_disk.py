@@ -10,7 +10,7 @@ import http.client
 import resource
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +73,7 @@ def launched(flow: Flow, count: int) -> Command:
     return engine
 
 
-def test_a_full_disk_ends_the_engine_plainly_and_with_room_it_goes_on(flow: Flow) -> None:
+def full_ledger(flow: Flow) -> None:
     engine = launched(flow, 100)
     with full_disk(engine.pid, log_of(flow.db), room=20_000):
         done = engine.wait()
@@ -87,7 +87,7 @@ def test_a_full_disk_ends_the_engine_plainly_and_with_room_it_goes_on(flow: Flow
     assert judge(flow, flow.numbers(100)).findings == ()
 
 
-def test_a_receiver_on_a_full_disk_refuses_reports_and_with_room_takes_them(flow: Flow) -> None:
+def full_inbox(flow: Flow) -> None:
     engine = launched(flow, 120)
     (receiver,) = flow.pids("listen")
     inbox, refusals = flow.folder / "c.inbox.db", flow.folder / "c.receiver.log"
@@ -121,7 +121,7 @@ def push(flow: Flow, body: bytes) -> int:
         return receiver.getresponse().status
 
 
-def test_a_ledger_that_may_not_be_written_is_told_plainly_and_nothing_is_sent(flow: Flow) -> None:
+def protected_ledger(flow: Flow) -> None:
     flow.db = flow.folder / "ledgers" / "c.db"
     engine = launched(flow, 60)
     engine.kill()
@@ -141,3 +141,24 @@ def test_a_ledger_that_may_not_be_written_is_told_plainly_and_nothing_is_sent(fl
 def tids(flow: Flow) -> set[int]:
     """Every task the ledger knows by now."""
     return {row["tid"] for row in flow.rows("SELECT tid FROM tasks")}
+
+
+JOURNEYS = (full_ledger, full_inbox, protected_ledger)
+
+
+def test_a_full_disk_ends_the_engine_plainly_and_with_room_it_goes_on(
+    at_once: Callable[[str], None],
+) -> None:
+    at_once("full_ledger")
+
+
+def test_a_receiver_on_a_full_disk_refuses_reports_and_with_room_takes_them(
+    at_once: Callable[[str], None],
+) -> None:
+    at_once("full_inbox")
+
+
+def test_a_ledger_that_may_not_be_written_is_told_plainly_and_nothing_is_sent(
+    at_once: Callable[[str], None],
+) -> None:
+    at_once("protected_ledger")

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,7 @@ def takes(stranger: socket.socket, port: int) -> bool:
     return False
 
 
-def test_what_is_reported_while_no_engine_runs_is_folded_though_its_gateway_is_gone(
-    flow: Flow,
-) -> None:
+def reported_meanwhile(flow: Flow) -> None:
     engine = sending(flow, 60, "40/s")
     engine.kill()
     accepted = """
@@ -73,9 +72,7 @@ def test_what_is_reported_while_no_engine_runs_is_folded_though_its_gateway_is_g
     assert judge(flow, flow.numbers(60)).findings == ()
 
 
-def test_a_killed_receiver_is_back_on_its_port_and_where_it_is_taken_the_engine_ends_plainly(
-    flow: Flow,
-) -> None:
+def killed_receiver(flow: Flow) -> None:
     engine = sending(flow, 120, "20/s")
     port, pid = bound(flow)
     os.kill(pid, signal.SIGKILL)
@@ -98,3 +95,18 @@ def test_a_killed_receiver_is_back_on_its_port_and_where_it_is_taken_the_engine_
     assert verdict.findings == ()
     assert verdict.sent == 120
     assert flow.counts().get("delivered", 0) >= 60, "it reported nothing"
+
+
+JOURNEYS = (reported_meanwhile, killed_receiver)
+
+
+def test_what_is_reported_while_no_engine_runs_is_folded_though_its_gateway_is_gone(
+    at_once: Callable[[str], None],
+) -> None:
+    at_once("reported_meanwhile")
+
+
+def test_a_killed_receiver_is_back_on_its_port_and_where_it_is_taken_the_engine_ends_plainly(
+    at_once: Callable[[str], None],
+) -> None:
+    at_once("killed_receiver")
