@@ -29,6 +29,7 @@ from campaign.protocol.messages import (
     StatusReport,
     UnknownPush,
 )
+from campaign.store.applying import AfterFailure, Folded
 from campaign.store.campaigns import campaign_options
 from campaign.store.gateways import boot_of, keep_status
 from campaign.store.inbound import known_numbers
@@ -41,7 +42,7 @@ from campaign.store.journal import (
     write_meta,
 )
 from campaign.store.lineage import refuse_old
-from campaign.store.outcomes import AfterFailure, Folded, fold_report
+from campaign.store.outcomes import fold_report
 from campaign.store.sims import fell_back, store_states
 
 _BATCH = 200

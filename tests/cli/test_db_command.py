@@ -54,6 +54,10 @@ def earlier(site: Site) -> Site:
     with closing(sqlite3.connect(site.paths.db, isolation_level=None)) as conn:
         conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         ledger_migrations.apply(Database(conn, execute_plugins=False), stop_before=LAST)
+        conn.execute(
+            "INSERT INTO gateways (name, url, username, secret, token, created_ms)"
+            " VALUES ('gw', 'http://192.0.2.1', 'root', 'env:GW', 'token', 1)"
+        )
     site.paths.db.chmod(0o600)
     return site
 

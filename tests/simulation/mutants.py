@@ -52,10 +52,10 @@ def intent_after_the_wire() -> Iterator[None]:
             orders[claimed[0].tid] = (order, build)
         return claimed
 
-    async def late(run: Run, gateway: Gateway, claimed: Sequence[Any]) -> None:
+    async def late(run: Run, gateway: Gateway, claimed: Sequence[Any], began: Any) -> None:
         order = orders.pop(claimed[0].tid, None)
         if order is None:
-            await post(run, gateway, claimed)
+            await post(run, gateway, claimed, began)
             return
         settings = run.settings(gateway, claimed[0].campaign_id)
         body = await wire.request_body(

@@ -18,6 +18,7 @@ from campaign.errors import StoreError
 from tests.simulation.acts import happen
 from tests.simulation.coverage import what_happened
 from tests.simulation.determinism import run_seeded
+from tests.simulation.endings import check_end, check_truth
 from tests.simulation.invariants import Broken
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.process import Reaper
@@ -105,7 +106,7 @@ async def _play(
                 nursery.start_soon(happen, world, act)
             nursery.start_soon(_calm_down, world)
             await _live(world)
-            world.check_end()
+            check_end(world)
             nursery.cancel_scope.cancel()
     except Broken as error:
         verdict.broken = str(error)
@@ -159,7 +160,7 @@ async def _one_life(world: World, crash: object) -> bool:
         world.sometimes["run ended by its ledger"] += 1
         await trio.sleep(5)
         return False
-    world.check_truth()
+    check_truth(world)
     return ended is not None
 
 

@@ -315,7 +315,8 @@ def _acts(
                 port=rng.randrange(1, devices[device].simulator["ports"] + 1),
                 campaign=campaign,
                 number=rng.choice(campaigns[campaign].numbers),
-                seconds=rng.choice((2.0, 15.0, 60.0)),
+                # once in a while a device stays away beyond every deadline
+                seconds=rng.choice((2.0, 15.0, 60.0, 1500.0 if kind == "unreachable" else 60.0)),
                 count=rng.randrange(1, 41),
             )
         )

@@ -28,7 +28,6 @@ from campaign.env import Env
 from campaign.errors import StoreError
 from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
-from campaign.planner.replay import Item
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState
 from campaign.protocol.messages import SendSms, Task, Verdict
@@ -43,11 +42,9 @@ from campaign.store.campaigns import find_campaign, list_campaigns
 from campaign.store.door import transaction
 from campaign.store.gateways import GatewayRow, add_gateway, receiver_tokens
 from campaign.store.inbox import Arrived, InboxReader, InboxWriter
-from campaign.store.invariants import invariants
 from campaign.store.opening import open_ledger
-from campaign.store.replayed import replayed
 from campaign.store.tasks import live_tasks
-from tests.simulation.invariants import STRANGERS_TEXT, Broken, Checker, against_truth, on_air
+from tests.simulation.invariants import STRANGERS_TEXT, Broken, Checker
 from tests.simulation.network import Host, Life, Network, ToDevices, ToReceiver
 from tests.simulation.process import MortalStore, Reaper, only_killed
 from tests.simulation.scenario import CampaignPlan, Crash, DevicePlan, Scenario
@@ -60,10 +57,6 @@ BOUND = 3 * 3600.0
 """Seconds after the last fault within which everything must be final."""
 
 _CHECKPOINT_EVERY = 32
-_BY_CIVIL_TIME = "nobody is written to after opting out"
-"""Times of two programs are compared: worth nothing where the clock was stepped. I13 is checked at
-each intent in any case."""
-
 _FULL = 2
 """PRAGMA synchronous as a number: only then does a commit survive a power cut."""
 
@@ -450,54 +443,6 @@ class World:
             writer.close()
         if self.receiver is not None:
             self.receiver.writer.close()
-
-    # -- verdicts --------------------------------------------------------------------------
-
-    def check_truth(self) -> None:
-        self.checker.at_checkpoint(self.conn)
-        against_truth(self.conn, on_air(self.conn, self.ids, self.attempts))
-
-    def check_end(self) -> None:
-        """What must hold once everything is over."""
-        self.check_truth()
-        open_left = self.conn.execute(
-            "SELECT id, state FROM recipients WHERE state IN ('pending', 'held', 'assigned')"
-        ).fetchall()
-        if open_left:
-            raise Broken("I15", f"not final: {[tuple(row) for row in open_left][:5]}")
-        imported = self.conn.execute("SELECT count(*) FROM recipients").fetchone()[0]
-        expected = sum(len(plan.numbers) for plan in self.scenario.campaigns)
-        if imported != expected:
-            raise Broken("I1", f"{imported} recipients of {expected}")
-        self._replay()
-        with InboxReader.open(self.inbox) as reader:
-            kept = {hashlib.sha256(row.body).digest() for row in reader.rows_after(0, 10**6)}
-        lost = [digest for digest in self.acknowledged if digest not in kept]
-        if lost:
-            raise Broken("inbox", f"{len(lost)} pushes were answered 200 and are not there")
-
-    def _replay(self) -> None:
-        """I14: inbox and evidence, folded from empty and in any order, give what is stored; and
-        the laws an operator can check hold too."""
-        order = random.Random(f"{self.scenario.seed} order")
-
-        def shuffled(items: list[Item]) -> list[Item]:
-            order.shuffle(items)
-            return items
-
-        stepped = any(act.kind == "clock-step" for act in self.scenario.acts)
-        found = invariants(self.conn)
-        with InboxReader.open(self.inbox) as reader:
-            for campaign in list_campaigns(self.conn):
-                found += replayed(self.conn, reader, campaign.id)
-                found += replayed(self.conn, reader, campaign.id, shuffled)
-        broken = [
-            f"{finding.law}: {finding.detail}"
-            for finding in found
-            if finding.verdict == "broken" and not (stepped and finding.law == _BY_CIVIL_TIME)
-        ]
-        if broken:
-            raise Broken("I14", "; ".join(broken))
 
 
 def _strangers(request: SendSms) -> SendSms:

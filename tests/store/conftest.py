@@ -21,6 +21,7 @@ from campaign.planner.split import Grant
 from campaign.protocol.codec import encode_task, task_digest
 from campaign.protocol.messages import FailedRow, SentRow, Task, TaskReport
 from campaign.protocol.ports import Port
+from campaign.store.applying import Folded
 from campaign.store.campaigns import NewRecipient, add_recipients, complete_import, create_campaign
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due
 from campaign.store.door import transaction
@@ -28,7 +29,7 @@ from campaign.store.gateways import add_gateway
 from campaign.store.journal import begin_epoch, write_meta
 from campaign.store.opening import open_ledger
 from campaign.store.optouts import OptOut, add_optouts
-from campaign.store.outcomes import Folded, fold_report
+from campaign.store.outcomes import fold_report
 from campaign.store.receipts import Receipt, fold_receipt
 
 NOW = 1_750_000_000_000
