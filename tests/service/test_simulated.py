@@ -32,7 +32,8 @@ def row(tmp_path: Path) -> GatewayRow:
     simulated = Simulated(arguments, str(tmp_path / "sim1.log"), _NOBODY)
     return GatewayRow(
         id=1, name="sim1", url=f"http://127.0.0.1:{port}", username="root", secret="stored",
-        crypt=None, auth_order="spec", ca_file=None, token="t", old_token=None, boot_id=None, stopped=None,
+        crypt=None, auth_order="spec", ca_file=None, token="t", old_token=None, boot_id=None,
+        stopped=None,
         simulated=simulated.encode(),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from campaign.engine.control import answer_stream
 from campaign.engine.conversation import Conversation
 from campaign.engine.runtime import Run
 from campaign.engine.verbs import perform
-from campaign.errors import CampaignError, UsageError
+from campaign.errors import CampaignError, NothingToDo, UsageError
 from campaign.protocol.codes import PortCode
 from campaign.store.door import transaction
 from campaign.store.optouts import OptOut, add_optouts
@@ -33,6 +33,8 @@ async def happen(world: World, act: Act) -> None:
     match act.kind:
         case "pause" | "continue" | "cancel":
             await tell(world, act.kind, {"name": world.scenario.campaigns[act.campaign].name})
+        case "resend" | "retry-failed":
+            await _decide(world, act)
         case "opt-out":
             entry = OptOut(act.number, world.env("operator").wall_ms(), "operator")
             add_optouts(world.optouts, [entry])
@@ -61,14 +63,29 @@ async def happen(world: World, act: Act) -> None:
         case "clock-step":
             forward = 1 if act.port % 2 == 0 else -1
             world.clock_step += timedelta(seconds=forward * act.seconds * act.count)
-        case "unreachable":
+        case "unreachable" | "unplugged":
             host = world.net.hosts[plan.name]
             host.down = True
+            if act.kind == "unplugged":
+                world.net.unplugged.add(plan.name)
             await trio.sleep(act.seconds)
             host.down = False
+            world.net.unplugged.discard(plan.name)
 
 
-async def tell(world: World, verb: str, parameters: dict[str, str]) -> None:
+async def _decide(world: World, act: Act) -> None:
+    """Somebody knows better than the ledger, and takes the risk."""
+    word = {
+        "name": world.scenario.campaigns[act.campaign].name,
+        "by": "operator", "why": "they say nothing came", "yes": True,
+    }  # fmt: skip
+    if act.kind == "resend":
+        await tell(world, "resolve", {**word, "causes": ["all"], "as": "resend"})
+    else:
+        await tell(world, "retry", word)
+
+
+async def tell(world: World, verb: str, parameters: dict[str, object]) -> None:
     """A command from another process: through the running engine, else by itself; an engine that
     dies under it is asked again, as an operator would."""
     while True:
@@ -80,7 +97,7 @@ async def tell(world: World, verb: str, parameters: dict[str, str]) -> None:
                 await _ask(world, {"cmd": "do", "verb": verb, "parameters": parameters})
         except (CampaignError, sqlite3.Error) as error:
             world.net.trace("refused", verb=verb, why=str(error))
-            if getattr(error, "exit_code", 1) == UsageError.exit_code:
+            if getattr(error, "exit_code", 1) in (UsageError.exit_code, NothingToDo.exit_code):
                 return
             await trio.sleep(2.0)
         else:

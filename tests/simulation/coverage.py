@@ -31,6 +31,9 @@ _DECISIONS = (
     ("doubt: an answer leaves a task out", "doubt", r"leaves this task out"),
     ("doubt: died between intent and answer", "doubt", r"the program ended"),
     ("retry after a proved failure", "retry", r""),
+    ("decision: sent again", "resend", r""),
+    ("decision: failed, sent again", "retry_failed", r""),
+    ("decision: taken for sent", "resolved_sent", r""),
     ("no receipt in time", "no_receipt", r""),
 )
 _INCIDENTS = (

@@ -60,6 +60,8 @@ class Network:
     """Told the name of every fault that really hit something."""
     hosts: dict[str, Host] = field(default_factory=dict)
     weathers: dict[str, Weather] = field(default_factory=dict)
+    unplugged: set[str] = field(default_factory=set)
+    """Devices whose pushes reach nobody."""
     latency: dict[str, tuple[float, float]] = field(default_factory=dict)
     """(usual, slowest) seconds, by device."""
     arriving: Callable[[], None] = lambda: None
@@ -218,7 +220,7 @@ class ToReceiver(httpx.AsyncBaseTransport):
         fault = weather.draw_push()
         net.trace("push", device=self._device, fault=fault, size=len(body))
         await trio.sleep(0.01)
-        if net.refuses(request.url.host):
+        if net.refuses(request.url.host) or self._device in net.unplugged:
             raise httpx.ConnectError("connection refused", request=request)
         if fault is not None and fault not in ("coalesced", "split", "rewritten"):
             net.reached(fault)

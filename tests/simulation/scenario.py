@@ -60,12 +60,18 @@ ActKind = Literal[
     "inbox-full",
     "clock-step",
     "unreachable",
+    "unplugged",
+    "resend",
+    "retry-failed",
 ]
 
 
 ACTS: tuple[ActKind, ...] = get_args(ActKind)
+DECISIONS = frozenset({"resend", "retry-failed"})
 
-_COSTS_REPORTS = frozenset({"receiver-down", "receiver-killed", "inbox-full", "clock-step"})
+_COSTS_REPORTS = frozenset(
+    {"receiver-down", "receiver-killed", "inbox-full", "clock-step", "unplugged"}
+)
 """Reports may get lost by it, or (a clock set back between two runs) a tid look young."""
 
 
@@ -275,6 +281,12 @@ def _campaigns(rng: random.Random) -> tuple[CampaignPlan, ...]:
             options["per_port"] = rng.choice(("30/min", "6/min"))
         if rng.random() < 0.1:
             options["interval"] = "1s-3s"
+        if rng.random() < 0.1:  # the world begins at ten: closed for a minute or two
+            options["window"] = rng.choice(("10:02-10:01", "10:03-10:00"))
+            options["timezone"] = "UTC"
+        if rng.random() < 0.1:
+            policy = rng.choice(("timeout:assume-sent", "timeout:resend", "reboot:resend"))
+            options["settings"] = {"on-unknown": policy}
         plans.append(
             CampaignPlan(
                 name=f"c{nth + 1}",
@@ -306,7 +318,8 @@ def _acts(
         device = rng.randrange(len(devices))
         if kind in _COSTS_REPORTS and any(plan.forgets for plan in devices):
             continue  # with such a device the reports are what is relied on
-        at = rng.uniform(0, busy)
+        # decisions come when something has become of the first attempts
+        at = rng.uniform(busy / 2, busy * 3) if kind in DECISIONS else rng.uniform(0, busy)
         acts.append(
             Act(
                 at,
@@ -315,8 +328,8 @@ def _acts(
                 port=rng.randrange(1, devices[device].simulator["ports"] + 1),
                 campaign=campaign,
                 number=rng.choice(campaigns[campaign].numbers),
-                # once in a while a device stays away beyond every deadline
-                seconds=rng.choice((2.0, 15.0, 60.0, 1500.0 if kind == "unreachable" else 60.0)),
+                # a device without its cable stays away beyond every deadline
+                seconds=1500.0 if kind == "unplugged" else rng.choice((2.0, 15.0, 60.0)),
                 count=rng.randrange(1, 41),
             )
         )
