@@ -161,15 +161,13 @@ def _tries(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
         f"""
         SELECT r.row, t.tid FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
         JOIN recipients AS r ON r.id = a.recipient_id
-        JOIN attempts AS l ON l.recipient_id = a.recipient_id
-            AND l.task_id = (SELECT min(n.task_id) FROM attempts AS n
-                             WHERE n.recipient_id = a.recipient_id AND n.task_id > a.task_id)
-        JOIN tasks AS later ON later.id = l.task_id
-        WHERE {_OURS} AND a.told & 2 = 0 AND a.outcome IS NOT 'failed'
+        WHERE {_OURS} AND EXISTS (SELECT 1 FROM attempts AS n
+                WHERE n.recipient_id = a.recipient_id AND n.task_id > a.task_id)
+            AND a.told & 2 = 0 AND a.outcome IS NOT 'failed'
             AND coalesce(t.verdict, '') NOT LIKE 'released%'
             AND NOT EXISTS (SELECT 1 FROM decisions AS d WHERE d.recipient_id = r.id
-                AND d.kind IN ('resend', 'retry_failed')
-                AND d.at_ms BETWEEN t.created_ms AND later.created_ms)
+                -- by its task, not by its time: whoever decides may have another clock
+                AND d.kind IN ('resend', 'retry_failed') AND d.task_id = t.id)
         ORDER BY r.id, t.id
         """,
         {"campaign": campaign_id},
