@@ -96,8 +96,9 @@ def not_a_number(world: Any) -> Iterator[bytes]:
 def other_tids(world: Any) -> Iterator[bytes]:
     known = [tid for tid, _ in tasks(world)]
     numbers = [number for _, some in tasks(world) for number in some]
-    future = range(max(known, default=1) + 1, max(known, default=1) + 30)
-    for tid in (0, -1, 2**31, 2**64, 10**30, 1.5, "x", "7", None, [], True, *future):
+    # nearer ones are another matter: they tell of a ledger that was copied (see below)
+    later = max(known, default=1) + 2_000_000
+    for tid in (0, -1, 2**31, 2**64, 10**30, 1.5, "x", "7", None, [], True, later, later + 1):
         yield report(tid, failed=1, fdr=failures(numbers[:3]))
 
 
@@ -245,6 +246,20 @@ async def test_no_forged_push_causes_a_send_beyond_the_budget(
         await trio.sleep(600)
         assert len(world.attempts) == sent
         assert_within_budget(world)
+
+
+async def test_a_forged_report_of_our_next_tids_ends_the_engine_and_sends_nothing(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    """It looks as if this ledger were an older copy of another: the safe side is to stop."""
+    async with make_world(sim1={"ports": 1}) as world:
+        await world.launch(numbers(3))
+        (following,) = world.sql("SELECT value FROM meta WHERE key = 'next_tid'")[0]
+        world.push(report(int(following) + 7, failed=1, fdr=failures(numbers(1))))
+        with pytest.raises(OldLedger, match="campaign db restore") as refused:
+            await world.launch(numbers(5), name="d", again=True)
+        assert refused.value.exit_code == 6
+        assert len(world.attempts) == 3
 
 
 async def test_what_is_no_push_is_kept_raw_with_an_incident(
