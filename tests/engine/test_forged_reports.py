@@ -1,4 +1,6 @@
-"""Who knows the token may lie, but causes no send beyond the retry budget, and stops no engine.
+"""Who knows the token may lie, but causes no send beyond the retry budget.
+
+He stops no engine either, but by naming tids of its near future (a test of its own).
 
 The attacker knows everything: tokens, tids, numbers, what devices really report. He pushes through
 the receiver like a device, over and over while the campaign runs and after it.
@@ -18,6 +20,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign.errors import OldLedger
 from tests.engine.test_steering import ask, do
 
 Numbers = Callable[[int], list[str]]
