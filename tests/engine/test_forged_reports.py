@@ -101,7 +101,8 @@ def other_tids(world: Any) -> Iterator[bytes]:
     numbers = [number for _, some in tasks(world) for number in some]
     # nearer ones are another matter: they tell of a ledger that was copied (see below)
     later = max(known, default=1) + 2_000_000
-    for tid in (0, -1, 2**31, 2**64, 10**30, 1.5, "x", "7", None, [], True, later, later + 1):
+    tids: list[object] = [0, -1, 2**31, 2**64, 10**30, 1.5, "x", "7", None, [], True, later]
+    for tid in tids:
         yield report(tid, failed=1, fdr=failures(numbers[:3]))
 
 
@@ -259,7 +260,7 @@ async def test_a_forged_report_of_our_next_tids_ends_the_engine_and_sends_nothin
         await world.launch(numbers(3))
         (following,) = world.sql("SELECT value FROM meta WHERE key = 'next_tid'")[0]
         world.push(report(int(following) + 7, failed=1, fdr=failures(numbers(1))))
-        with pytest.raises(OldLedger, match="campaign db restore") as refused:
+        with pytest.raises(OldLedger, match="db restore") as refused:
             await world.launch(numbers(5), name="d", again=True)
         assert refused.value.exit_code == 6
         assert len(world.attempts) == 3
