@@ -92,7 +92,9 @@ def timeout_is_failure() -> Iterator[None]:
 def new_tid_on_retry() -> Iterator[None]:
     """A doubtful task is offered again under another number."""
 
-    async def mutated(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> set[int]:
+    async def mutated(
+        run: Run, gateway: Gateway, tasks: Sequence[TaskRow], _asked: object
+    ) -> set[int]:
         for task in tasks:
             await run.write(claims.release, task.id, run.now_ms(), "refused: in doubt")
         run.ring()

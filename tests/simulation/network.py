@@ -138,7 +138,7 @@ class ToDevices(httpx.AsyncBaseTransport):
             return await self._slow(request, weather, slowest)
         answer = await net.deliver(request)
         await trio.sleep(usual * weather.rng.random())
-        if fault == "answer-lost":
+        if fault in ("answer-lost", "post-answer-lost"):
             await self._silence(weather, request, exactly)
         return self._spoilt(fault, answer, weather, request)
 

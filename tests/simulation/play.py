@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 import traceback
@@ -50,6 +51,12 @@ class Verdict:
     operations: int = 0
     requests: int = 0
     pushes: int = 0
+
+    @property
+    def law(self) -> str | None:
+        """Which invariant broke; None if none did, also where the code itself broke down."""
+        found = re.match(r"(I\d+|horizon|inbox|moves): ", self.broken)
+        return found[1] if found else None
 
 
 def play(seed: int, *, trace: Callable[[str], None] | None = None) -> Verdict:

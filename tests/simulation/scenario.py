@@ -17,6 +17,7 @@ REQUEST_FAULTS = (
     "refuse",
     "request-lost",
     "answer-lost",
+    "post-answer-lost",
     "slow",
     "error-page",
     "busy-503",
@@ -216,7 +217,7 @@ def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:
         "remove_started": rng.random() < 0.7,
         "pause_started": rng.random() < 0.7,
         "unknown_tid": rng.choice((11, 4, 0)),
-        "tid_memory": rng.choice((0.0, 2.0, 20.0)) if forgets else 10**6,
+        "tid_memory": rng.choice((0.0, 0.0, 2.0, 20.0)) if forgets else 10**6,
         "auth_order": rng.choice(("spec", "seq-first")),
         "session_seconds": rng.choice((30, 180)),
     }
@@ -231,6 +232,9 @@ def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:
         "delete-fetched": rng.choice(("no", "yes")),
         "push-silence": rng.choice(("90s", "90s", "60s")),
     }
+    if forgets:  # many short tasks, and reports that take their time
+        simulator["sms_seconds"] = rng.choice((0.3, 1.0))
+        settings |= {"post-tasks": "1", "task-size": rng.choice(("1", "2")), "report-count": "100"}
     return DevicePlan(
         name=f"sim{nth + 1}",
         simulator=simulator,
@@ -255,13 +259,14 @@ THEMES: tuple[Mapping[str, float], ...] = (
 
 
 def _faults(rng: random.Random, *, forgets: bool) -> dict[str, float]:
-    chosen = [name for name in REQUEST_FAULTS if rng.random() < 0.3]
+    # with a device that forgets, its answers to posts are what hurts
+    chosen = [name for name in REQUEST_FAULTS if rng.random() < (0.1 if forgets else 0.3)]
     if not forgets:
         chosen += [name for name in PUSH_FAULTS if rng.random() < 0.25]
     shares = {name: rng.choice((0.03, 0.1, 0.3)) for name in chosen}
     if "stranger-13" in shares:
         shares["stranger-13"] = 0.05
-    return {**shares, **({"answer-lost": 0.5} if forgets else rng.choice(THEMES))}
+    return {**shares, **({"post-answer-lost": 0.6} if forgets else rng.choice(THEMES))}
 
 
 def _campaigns(rng: random.Random) -> tuple[CampaignPlan, ...]:

@@ -23,7 +23,7 @@ from campaign.protocol.messages import (
 )
 from tests.simulation.scenario import PUSH_FAULTS, REQUEST_FAULTS
 
-_POST_ONLY = frozenset({"reordered", "left-out", "storm-16", "stranger-13"})
+_POST_ONLY = frozenset({"post-answer-lost", "reordered", "left-out", "storm-16", "stranger-13"})
 POST = "/goip_post_sms.html"
 
 
