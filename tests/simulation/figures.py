@@ -17,7 +17,7 @@ class Figures:
 
     seeds: int = 0
     days: float = 0.0
-    crashes: int = 0
+    deaths: int = 0
     reboots: int = 0
     recipients: int = 0
     sent: int = 0
@@ -30,7 +30,7 @@ class Figures:
     def add(self, verdict: Verdict) -> None:
         self.seeds += 1
         self.days += verdict.seconds / DAY
-        self.crashes += verdict.crashes
+        self.deaths += verdict.deaths
         self.reboots += verdict.reboots
         self.recipients += verdict.recipients
         self.sent += verdict.sent
@@ -56,7 +56,7 @@ class Figures:
         rows = [
             ("seeds", f"{self.seeds:,}"),
             ("virtual days", f"{self.days:,.1f}"),
-            ("engine crashes", f"{self.crashes:,}"),
+            ("deaths of the engine", f"{self.deaths:,}"),
             ("device restarts", f"{self.reboots:,}"),
             ("recipients", f"{self.recipients:,}"),
             ("messages on air", f"{self.sent:,}"),

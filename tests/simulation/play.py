@@ -23,7 +23,7 @@ from tests.simulation.endings import check_end, check_truth
 from tests.simulation.invariants import Broken
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.process import Reaper
-from tests.simulation.scenario import Scenario, draw
+from tests.simulation.scenario import Crash, Scenario, draw
 from tests.simulation.world import BOUND, World
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
@@ -39,7 +39,8 @@ class Verdict:
     step: int = 0
     commit: int = 0
     seconds: float = 0.0
-    crashes: int = 0
+    deaths: int = 0
+    """Of the engine: it was killed, or its disk was full."""
     reboots: int = 0
     recipients: int = 0
     sent: int = 0
@@ -144,7 +145,8 @@ async def _live(world: World) -> None:
     for crash in scenario.crashes:
         ended = await _one_life(world, crash)
         if world.life.dead:
-            world.crashes += 1
+            world.deaths += 1
+            world.reopen()
             if crash.power:
                 await _power_cut(world, crash.downtime)
             else:
@@ -159,9 +161,10 @@ async def _live(world: World) -> None:
             await trio.sleep(0 if over else _AGAIN_AFTER)
 
 
-async def _one_life(world: World, crash: object) -> bool:
+async def _one_life(world: World, crash: Crash | None) -> bool:
+    """Whether it came to its end; a life that cannot even begin for its disk is no end."""
     try:
-        ended = await world.live(crash)  # type: ignore[arg-type]  # a Crash or None
+        ended = await world.live(crash)
     except StoreError as error:
         world.net.trace("ended", why=str(error))
         world.sometimes["run ended by its ledger"] += 1
@@ -199,7 +202,7 @@ def _keep(world: World, verdict: Verdict) -> None:
     verdict.operations, verdict.pushes = world.operations, world.pushes
     verdict.requests = sum(weather.requests for weather in world.net.weathers.values())
     verdict.seconds = world.now()
-    verdict.crashes = world.crashes
+    verdict.deaths = world.deaths
     verdict.reboots = world.reboots()
     verdict.sent = sum(attempt.ok for attempt in world.attempts)
     verdict.refused = sum(not attempt.ok for attempt in world.attempts)

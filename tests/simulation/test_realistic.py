@@ -23,7 +23,7 @@ def test_an_ordinary_day_leaves_one_in_a_hundred_unknown_at_most_each_with_its_c
     _nothing_unknown(batch.result(), 2000)
     verdict = day.result()
     assert not verdict.broken, verdict.broken
-    assert (verdict.crashes, verdict.reboots) == (3, 3)
+    assert (verdict.deaths, verdict.reboots) == (3, 3)
     assert verdict.seconds >= HOURS * 3600
     assert verdict.recipients == _RECIPIENTS
     assert verdict.states["unknown"] <= _RECIPIENTS / 100

@@ -24,5 +24,5 @@ def test_no_seed_breaks_an_invariant_and_all_is_reached(players: ProcessPoolExec
         for seed, text in figures.broken.items()
     )
     assert figures.missing(REQUIRED) == []
-    assert figures.crashes > SEEDS / 2
+    assert figures.deaths > SEEDS / 2
     assert figures.reboots > SEEDS / 20

@@ -85,7 +85,7 @@ class _Disk:
 
 @dataclass
 class World:
-    """One scenario as it runs. Open it with `run`."""
+    """One scenario as it runs; `play` lets it."""
 
     scenario: Scenario
     folder: Path
@@ -103,7 +103,7 @@ class World:
     commits: int = 0
     operations: int = 0
     pushes: int = 0
-    crashes: int = 0
+    deaths: int = 0
     failure: BaseException | None = None
     acknowledged: list[bytes] = field(default_factory=list)
     images: list[bytes] = field(default_factory=list)
@@ -173,6 +173,11 @@ class World:
         conn = open_ledger(self.db, self.optouts)
         watch(conn)
         return conn
+
+    def reopen(self) -> None:
+        """The next process sees what the disk holds, and nothing else."""
+        self.conn.close()
+        self.conn = self._open()
 
     def _committed(self) -> None:
         self.commits += 1
@@ -327,7 +332,7 @@ class World:
     # -- the engine ------------------------------------------------------------------------
 
     def _new_run(self, life: Life) -> Run:
-        env = self.env(f"engine {self.crashes}")
+        env = self.env(f"engine {self.deaths}")
         transport = ToDevices(self.net, life)
 
         def connect(row: GatewayRow, settings: Settings) -> Device:
