@@ -41,8 +41,13 @@ def fold_received(
     gateway_id: int,
     messages: Sequence[ReceivedSms],
     source: Literal["push", "poll"],
+    arrived_ms: int | None = None,
 ) -> Received:
-    """Store replies and apply receipts, each once. Call `keep_optouts` before."""
+    """Store replies and apply receipts, each once. Call `keep_optouts` before.
+
+    `arrived_ms` is when they reached us, if that was before now.
+    """
+    arrived = now_ms if arrived_ms is None else arrived_ms
     seen: Counter[tuple[int | None, str, int | None, int]] = Counter()
     replies = receipts = 0
     for message in messages:
@@ -50,7 +55,7 @@ def fold_received(
         if message.receipt and message.receipt_code is not None:
             key = (port, message.recipient_digits, message.at, message.receipt_code)
             seen[key] += 1
-            receipts += fold_receipt(conn, now_ms, gateway_id, Receipt(*key, ordinal=seen[key]))
+            receipts += fold_receipt(conn, arrived, gateway_id, Receipt(*key, ordinal=seen[key]))
             continue
         replies += keep_inbound(
             conn,

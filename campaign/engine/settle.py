@@ -176,7 +176,7 @@ def _fold(
                         conn, now_ms, row.gateway_id, report, policy, effects.of(row.gateway_id)
                     )
             case RecvSms():
-                fold_received(conn, now_ms, row.gateway_id, push.messages, "push")
+                fold_received(conn, now_ms, row.gateway_id, push.messages, "push", row.received_ms)
                 _keep_odd(conn, now_ms, row, push.odd)
             case DevStatus() | PortStatus() if row.gateway_id not in known:
                 # registered after a copy of this ledger was made that was restored since

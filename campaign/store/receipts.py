@@ -36,8 +36,13 @@ class Receipt:
     ordinal: int = 1
 
 
-def fold_receipt(conn: sqlite3.Connection, now_ms: int, gateway_id: int, receipt: Receipt) -> bool:
-    """Apply or park one receipt; False if it was seen before."""
+def fold_receipt(
+    conn: sqlite3.Connection, arrived_ms: int, gateway_id: int, receipt: Receipt
+) -> bool:
+    """Apply or park one receipt; False if it was seen before.
+
+    `arrived_ms` is when it reached us, which may be days before it is folded.
+    """
     if classify_receipt(receipt.code) is ReceiptClass.TRYING:
         return True  # the network has not given up: nothing to conclude yet
     cursor = conn.execute(
@@ -52,22 +57,22 @@ def fold_receipt(conn: sqlite3.Connection, now_ms: int, gateway_id: int, receipt
             receipt.at,
             receipt.code,
             receipt.ordinal,
-            now_ms,
+            arrived_ms,
         ),
     )
     if not cursor.rowcount:
         return False
-    candidates = _candidates(conn, now_ms, gateway_id, receipt)
+    candidates = _candidates(conn, arrived_ms, gateway_id, receipt)
     if not receipt.number and len(candidates) != 1:
         if candidates:
             incident(
-                conn, now_ms, "anomaly",
+                conn, arrived_ms, "anomaly",
                 "a receipt without a number fits more than one message",
                 gateway_id=gateway_id,
             )  # fmt: skip
         return True
     if candidates:
-        _match(conn, now_ms, int(cursor.lastrowid or 0), receipt, candidates[0])
+        _match(conn, arrived_ms, int(cursor.lastrowid or 0), receipt, candidates[0])
     return True
 
 
@@ -98,24 +103,25 @@ def _nobody_elses(port: str, received_ms: str) -> str:
     """
 
 
-_DECIDED = "('pending', 'held', 'sent', 'delivered', 'undelivered', 'no_receipt')"
+_DECIDED = "('pending', 'held', 'assigned', 'sent', 'delivered', 'undelivered', 'no_receipt')"
 """States in which a recipient with an attempt that was never proved to be anything is only because
 it is to be sent to again, or was."""
 
 
 def _candidates(
-    conn: sqlite3.Connection, now_ms: int, gateway_id: int, receipt: Receipt
+    conn: sqlite3.Connection, arrived_ms: int, gateway_id: int, receipt: Receipt
 ) -> list[sqlite3.Row]:
     where = "r.number = :number" if receipt.number else _ANYBODY
     return conn.execute(
         f"""
         SELECT a.task_id, a.idx, a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state,
-            r.campaign_id, r.evidence
+            r.campaign_id, r.evidence, a.live
         FROM recipients AS r JOIN attempts AS a ON a.recipient_id = r.id
         JOIN tasks AS t ON t.id = a.task_id JOIN campaigns AS c ON c.id = r.campaign_id
         WHERE {where} AND t.gateway_id = :gateway AND (:port IS NULL OR t.port = :port)
             AND a.receipts < r.parts AND a.live = 0 AND {_ASKED_FOR}
-            AND (a.outcome = 'sent' OR {_nobody_elses(":port", ":now")})
+            AND (a.outcome = 'sent'
+                OR (t.intent_ms <= :arrived AND {_nobody_elses(":port", ":arrived")}))
             AND (a.outcome = 'sent' OR (a.outcome IS NOT 'failed' AND r.state = 'unknown')
                 -- reported failed, yet the network has it; not if the device never took it
                 OR (a.outcome = 'failed' AND a.evidence = 'report' AND r.state = 'failed')
@@ -131,7 +137,7 @@ def _candidates(
             "gateway": gateway_id,
             "port": receipt.port,
             "at": receipt.at,
-            "now": now_ms,
+            "arrived": arrived_ms,
         },
     ).fetchall()
 
@@ -152,7 +158,7 @@ def claim_parked(
             f"""
             SELECT p.id, p.port, p.number, p.at, p.code, p.received_ms, a.task_id, a.idx,
                 a.recipient_id, a.receipts, a.receipt, a.outcome, r.parts, r.state, r.campaign_id,
-                r.evidence
+                r.evidence, a.live
             FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
             JOIN recipients AS r ON r.id = a.recipient_id
             JOIN campaigns AS c ON c.id = r.campaign_id
@@ -209,6 +215,11 @@ def _match(
     state = _state_after(R(row["state"]), row["evidence"], delivered=delivered, whole=whole)
     if state is None:
         return
+    if row["state"] == R.ASSIGNED and not row["live"]:  # what is on its way now is to be fenced
+        conn.execute(
+            "UPDATE attempts SET live = 0, reason = ? WHERE recipient_id = ? AND live = 1",
+            ("an earlier attempt has a delivery receipt", row["recipient_id"]),
+        )
     if row["state"] in (R.PENDING, R.HELD):  # it went out before it was sent again: no need to
         conn.execute(
             "UPDATE recipients SET state = 'sent', due_ms = NULL WHERE id = ?",

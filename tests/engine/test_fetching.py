@@ -3,6 +3,7 @@ deleted."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import trio
 from campaign.protocol.codec import decode_sms_page
 from campaign.store.gateways import get_gateway
 from campaign.store.inbound import list_inbound
+from campaign.store.inbox import Arrived
 from campaign.store.optouts import list_optouts
 
 Numbers = Callable[[int], list[str]]
@@ -261,3 +263,32 @@ async def test_what_no_decoder_understands_is_kept_raw_and_told(
         assert [row.body for row in world.inbox_reader.rows_after(0, 10)][:4] == hostile
         [(kept,)] = world.sql("SELECT count(*) FROM incidents WHERE detail LIKE 'push kept raw%'")
         assert kept == 4
+
+
+async def test_a_receipt_that_lay_in_the_inbox_for_days_proves_no_more_than_when_it_came(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    """The receiver took it within the hour; folded days later it may still be either message's."""
+    async with make_world(settings={"tid-memory": "0"}, sim1={"ports": 1}) as world:
+        app = world.board.apps["sim1"]
+
+        async def lost(request: httpx.Request, forward: Any) -> httpx.Response:
+            if request.url.path == "/goip_post_sms.html":
+                raise httpx.ReadError("reset", request=request)
+            answer: httpx.Response = await forward(request)
+            return answer
+
+        world.put_between("sim1", lost)
+        for name in ("first", "second"):
+            await world.launch(numbers(1), name=name, message=name)
+        world.board.apps["sim1"] = app
+        receipt = [1, "1A", 1772445600, "447700900999", numbers(1)[0], "0 260302100000"]
+        body = json.dumps({"type": "recv-sms", "sms_num": 1, "sms": [receipt]}).encode()
+        arrived = Arrived(
+            gateway_id=1, received_ms=world.env.wall_ms(), remote="", content_type="", query="",
+            body=body,
+        )  # fmt: skip
+        world.inbox_writer.append_many([arrived])
+        await trio.sleep(80 * 3600)
+        await world.resume()
+        assert world.states("first") == world.states("second") == {"unknown": 1}

@@ -13,7 +13,7 @@ from campaign.planner.states import CampaignState, UnknownCause
 from campaign.store.campaigns import cancel_waiting, get_campaign, set_campaign_state
 from campaign.store.claims import ClaimedTask, release
 from campaign.store.outcomes import close_unknown, settle_without_receipts
-from campaign.store.tasks import reject
+from campaign.store.tasks import mark_accepted, overtaken_tasks, reject
 from tests.store.conftest import Bench
 
 FAILED, TIMEOUT = 7, 6
@@ -278,6 +278,20 @@ def test_a_late_report_while_the_resend_is_in_flight_leaves_one_duplicate_if_bot
     ledger.report(task, sent=[1])
     assert ledger.states(campaign) == ["sent"]
     assert not ledger.incidents()
+    ledger.report(second, sent=[1])
+    assert ledger.incidents() == {"duplicate": 1}
+
+
+def test_a_receipt_for_the_first_attempt_while_the_resend_is_in_flight_has_it_taken_back(
+    ledger: Bench,
+) -> None:
+    campaign, _ = unknown(ledger)
+    rule(ledger, "resend")
+    second = ledger.claim_one(campaign, ports=(2,))
+    ledger.receipt(ledger.number(1), port=1)
+    assert ledger.states(campaign) == ["delivered"]
+    ledger.do(mark_accepted, [second.id], ledger.now)
+    assert ledger.do(overtaken_tasks, ledger.gateway("gw")) == [second.id]
     ledger.report(second, sent=[1])
     assert ledger.incidents() == {"duplicate": 1}
 

@@ -348,3 +348,17 @@ def test_a_receipt_is_better_evidence_than_an_inference_whichever_comes_first(
         step()
     assert ledger.states(campaign_id) == ["delivered"]
     assert ledger.attempt(task.id)["evidence"] == "receipt"
+
+
+def unknown(ledger: Any, **kwargs: Any) -> int:
+    campaign_id: int = ledger.campaign(1, **kwargs)
+    task = ledger.claim_one(campaign_id)
+    ledger.do(close_unknown, ledger.now, task.id, UnknownCause.SILENCE, "no report")
+    return campaign_id
+
+
+def test_one_that_came_before_a_message_was_sent_is_not_its_receipt(ledger: Any) -> None:
+    campaign_id = unknown(ledger)
+    before = ledger.now - 10 * 3_600_000
+    ledger.do(fold_receipt, before, ledger.gateway("gw"), Receipt(1, ledger.number(1), 2000, 0))
+    assert ledger.states(campaign_id) == ["unknown"]
