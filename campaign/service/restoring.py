@@ -34,7 +34,13 @@ from campaign.store.incarnation import Incarnation, Traces, begin_incarnation, t
 from campaign.store.journal import read_meta
 from campaign.store.opening import claims_to_be_ledger, open_migrated, open_reader
 from campaign.store.paths import LedgerPaths
-from campaign.store.replacing import move_aside, put_in_place, refuse_foreign_place
+from campaign.store.replacing import (
+    keep_replaced,
+    move_aside,
+    refuse_foreign_place,
+    take_in_wal,
+    take_place,
+)
 
 
 class InboxKept(Enum):
@@ -98,10 +104,7 @@ def restore(site: Site, source: Path) -> Restored:
         draft = site.paths.db.with_name(site.paths.db.name + ".restoring")
         try:
             prepared = _prepare(site, copy, draft)
-            end = f".before-restore-{stamp(site)}"
-            kept, appended, aside = _keep_reports(site, copy, prepared.folded, end)
-            place = _free(site.paths.db, end)
-            aside += put_in_place(draft, site.paths.db, place, moment(site))
+            kept, appended, aside = _exchange(site, copy, draft, prepared.folded)
         finally:
             remove_database(draft)
     return Restored(
@@ -141,6 +144,24 @@ def _prepare(site: Site, copy: Copy, draft: Path) -> _Prepared:
         raise StoreError(f"{draft} is in use by another process: try again")
     sync_file(draft)
     return _Prepared(incarnation, folded, tuple(name for name in names if name not in known))
+
+
+def _exchange(
+    site: Site, copy: Copy, draft: Path, folded: Folded
+) -> tuple[InboxKept, int, list[Path]]:
+    """Put the draft in its place, the reports kept before: as `_keep_reports`."""
+    db, end = site.paths.db, f".before-restore-{stamp(site)}"
+    place = _free(db, end)
+    sound = take_in_wal(db)
+    aside = keep_replaced(db, place, moment(site), sound=sound)
+    try:
+        kept, appended, inboxes = _keep_reports(site, copy, folded, end)
+        aside += take_place(draft, db, place, sound=sound)
+    except BaseException:
+        if draft.exists():  # what lies there was not replaced
+            place.unlink(missing_ok=True)
+        raise
+    return kept, appended, [*inboxes, *aside]
 
 
 def _present(site: Site) -> tuple[Traces | None, list[str]]:

@@ -1,21 +1,30 @@
 """Putting a prepared ledger in the place of another, which is kept: the old or the new, no mixture.
 
 A WAL left beside the place would be replayed into whatever file takes it. So the old ledger is
-first made one file; where that cannot be done because it is damaged, its WAL moves away with it.
+first made one file; only where that cannot be done because it is damaged, its WAL moves away with
+it. What is kept of a sound one is a copy that says so before the old one goes, so that at no moment
+there is a second ledger that could send.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from campaign.errors import SchemaError, StoreError
-from campaign.store.copying import COMPANIONS, keep_aside, sync_file, sync_folder
+from campaign.store.copying import (
+    COMPANIONS,
+    copy_database,
+    keep_aside,
+    remove_database,
+    sync_file,
+    sync_folder,
+)
 from campaign.store.lineage import mark_copied
-from campaign.store.opening import APPLICATION_ID, claims_to_be_ledger
+from campaign.store.opening import APPLICATION_ID
+from campaign.store.trouble import told
 
 _PATIENCE = 10.0
 
@@ -35,25 +44,48 @@ def refuse_foreign_place(db: Path) -> None:
         raise SchemaError(f"{db} is an SQLite database, but not a campaign ledger: --db names it")
 
 
-def put_in_place(draft: Path, db: Path, aside: Path, made: str) -> list[Path]:
-    """Move `draft` to `db`; what lies there is kept as `aside`, marked as a copy made `made`.
+def take_in_wal(db: Path) -> bool:
+    """Make the ledger there one file, so that it can be replaced; False where what lies there is
+    damaged, or no ledger, and its WAL can only be kept as it is.
 
-    Returns the files kept. Raises `StoreError`, with everything as it was, while somebody reads the
-    old one.
+    Raises `StoreError`, with everything as it was, while somebody reads it, and where the disk does
+    not let it: its WAL holds what was sent, and must not leave it then.
     """
-    kept: list[Path] = []
-    sync_file(draft)
-    if not _made_one_file(db):
-        kept += move_companions(db, aside)
-    if db.exists():
+    try:
+        # opened for writing, what cannot be read as a database would lose its WAL
+        if not db.exists() or not _is_ledger(db):
+            return False
+        with closing(_open(db, "rw")) as conn:
+            (mode,) = conn.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise StoreError(f"{db} is being read by another process: try again") from error
+        raise StoreError(f"{db} cannot be made one file: {told(error)}") from error
+    except sqlite3.DatabaseError:
+        return False
+    if mode != "delete":
+        raise StoreError(f"{db} cannot be made one file: it stays in journal mode {mode}")
+    return True
+
+
+def keep_replaced(db: Path, aside: Path, made: str, *, sound: bool) -> list[Path]:
+    """Keep what lies at `db` as `aside` too; a sound ledger as a copy that says it was made `made`.
+
+    Raises `StoreError` or `OSError`, and nothing is at `aside`, where that cannot be done.
+    """
+    if not db.exists():
+        return []
+    if not (sound and _copied(db, aside, made)):
         keep_aside(db, aside)
-        kept.insert(0, aside)
+    return [aside]
+
+
+def take_place(draft: Path, db: Path, aside: Path, *, sound: bool) -> list[Path]:
+    """Move `draft` to `db`, where what lay is kept already; returns what moved with that."""
+    sync_file(draft)
+    kept = [] if sound else move_companions(db, aside)
     draft.replace(db)
     sync_folder(db.parent)
-    if aside in kept and claims_to_be_ledger(aside):
-        # damaged further in: then it cannot be taken for a ledger to go on with anyway
-        with contextlib.suppress(sqlite3.Error), closing(_open(aside, "rw")) as conn:
-            mark_copied(conn, made)
     return kept
 
 
@@ -77,22 +109,29 @@ def move_companions(place: Path, aside: Path) -> list[Path]:
     return kept
 
 
-def _made_one_file(db: Path) -> bool:
-    """Take the WAL into the database and do without one; False where there is no database to do so
-    with."""
-    # opened for writing, what cannot be read as a database would lose its WAL
-    if not db.exists() or not claims_to_be_ledger(db):
-        return False
+def _is_ledger(db: Path) -> bool:
+    with closing(_open(db, "ro")) as conn:
+        (application_id,) = conn.execute("PRAGMA application_id").fetchone()
+    return bool(application_id == APPLICATION_ID)
+
+
+def _copied(db: Path, aside: Path, made: str) -> bool:
+    """Copy the ledger to `aside`, marked as a copy; False where it is too damaged for that, and so
+    for going on with it."""
+    draft = db.with_name(db.name + ".keeping")
+    remove_database(draft)  # of a restore that was cut off
     try:
-        with closing(_open(db, "rw")) as conn:
-            (mode,) = conn.execute("PRAGMA journal_mode = DELETE").fetchone()
+        with closing(_open(db, "ro")) as conn:
+            copy_database(conn, draft, lambda copy: mark_copied(copy, made))
+        draft.replace(aside)
+        sync_folder(aside.parent)
     except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise StoreError(f"{db} is being read by another process: try again") from error
-        return False
+        raise StoreError(f"{db} cannot be kept as {aside}: {told(error)}") from error
     except sqlite3.DatabaseError:
         return False
-    return str(mode) == "delete"
+    finally:
+        remove_database(draft)
+    return True
 
 
 def _open(db: Path, mode: str) -> sqlite3.Connection:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import sqlite3
 import stat
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from campaign.store.inbox import Arrived, InboxReader, InboxWriter
 from campaign.store.journal import begin_epoch, read_meta, write_meta
 from campaign.store.lineage import why_old
 from campaign.store.opening import open_ledger, open_reader
+from campaign.store.replacing import keep_replaced, take_in_wal
 
 SIZE = 3
 NEXT = 1000
@@ -347,3 +351,52 @@ def test_a_ledger_that_is_being_read_is_not_pulled_away(site: Site, backup: Path
             restore(site, backup)
         reader.execute("ROLLBACK")
     assert facts(site.paths.db)["states"] == {"pending": 2 * SIZE}
+
+
+def unfinished_business(site: Site) -> None:
+    """An engine that was killed: what it committed last is in the WAL only."""
+    pid = os.fork()
+    if pid == 0:
+        conn = open_ledger(site.paths.db, site.optouts)
+        with transaction(conn):
+            write_meta(conn, {"next_tid": "4711", "padding": "x" * 200_000})
+        os._exit(9)
+    os.waitpid(pid, 0)
+    assert site.paths.db.with_name("c.db-wal").stat().st_size > 200_000
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """As on a full disk: what grows a file beyond `size` bytes fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_leaves_the_ledger_its_wal(site: Site, backup: Path, tmp_path: Path) -> None:
+    unfinished_business(site)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    size = max(site.paths.db.stat().st_size, (backup / "c.db").stat().st_size)
+    with files_no_larger_than(size + 16_384), pytest.raises(StoreError, match="disk"):
+        restore(site, backup)
+    assert {name for name in names if "shm" not in name} <= {p.name for p in tmp_path.iterdir()}
+    assert not list(tmp_path.glob("*.before-restore-*"))
+    assert facts(site.paths.db)["meta"]["next_tid"] == "4711"
+    restore(site, backup)
+    assert facts(site.paths.db)["states"] == {"unknown": SIZE}
+
+
+def test_what_is_kept_says_that_it_is_a_copy_before_the_new_one_is_there(
+    site: Site, tmp_path: Path
+) -> None:
+    open_ledger(site.paths.db, site.optouts).close()
+    assert take_in_wal(site.paths.db)
+    aside = tmp_path / "aside.db"
+    assert keep_replaced(site.paths.db, aside, "2026-01-01T00:00:00Z", sound=True) == [aside]
+    assert "copy of a ledger" in facts(aside)["old"]
+    assert facts(site.paths.db)["old"] is None, "it is not replaced yet"
