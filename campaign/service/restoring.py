@@ -27,7 +27,7 @@ from campaign.store.campaigns import list_campaigns
 from campaign.store.carrying import carry_over
 from campaign.store.checking import Folded
 from campaign.store.copies import draft_ledger, examine
-from campaign.store.copying import remove_database, sync_file
+from campaign.store.copying import remove_database, sync_file, sync_folder
 from campaign.store.door import transaction
 from campaign.store.inbox import InboxReader, InboxWriter
 from campaign.store.incarnation import Incarnation, Traces, begin_incarnation, traces
@@ -95,7 +95,8 @@ def restore(site: Site, source: Path) -> Restored:
 
     `source` is a folder made by `db backup`, or a ledger's file. Raises `UsageError` where there is
     none, `LedgerHeld` while an engine or a receiver runs, `StoreError` where the copy is damaged or
-    of a later version; nothing has changed then.
+    of a later version, or the disk does not let it; the ledger is as it was then. Only a failure of
+    the last step can leave its inbox with pushes of the copy's, which are never gained twice.
     """
     with alone(site):
         copy = find_copy(site, source)
@@ -188,11 +189,15 @@ def _keep_reports(
         ):
             appended = carry_over(writer, reader, folded.file_id or "", folded.cursor)
         return InboxKept.PRESENT, appended, []
+    draft = present.with_name(present.name + ".restoring")
+    if copy.inbox is not None:
+        with InboxReader.open(copy.inbox) as reader:
+            reader.copy_to(draft)
     aside = move_aside(present, _free(present, end)) if present.exists() else []
     if copy.inbox is None:
         return InboxKept.NONE, 0, aside
-    with InboxReader.open(copy.inbox) as reader:
-        reader.copy_to(present)
+    draft.replace(present)
+    sync_folder(present.parent)
     return InboxKept.COPY, 0, aside
 
 

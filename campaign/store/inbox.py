@@ -91,7 +91,7 @@ def _translated(path: Path) -> Iterator[None]:
         raise StoreError(f"inbox {path}: {told(error)}") from error
 
 
-class _Inbox:
+class Inbox:
     """What reader and writer share: one connection and the questions both may ask."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, file_id: str) -> None:
@@ -143,6 +143,27 @@ class _Inbox:
             row.gateway_id, row.received_ms, row.remote, row.content_type, row.query, row.body,
         )  # fmt: skip
 
+    def rows_after(self, cursor: int, limit: int) -> list[InboxRow]:
+        """At most `limit` rows with an id above `cursor`, in id order (the primary key)."""
+        with _translated(self.path):
+            found = self._connection.execute(
+                "SELECT id, gateway_id, received_ms, remote, content_type, query, body"
+                " FROM inbox WHERE id > ? ORDER BY id LIMIT ?",
+                (cursor, limit),
+            ).fetchall()
+        return [
+            InboxRow(
+                id=row_id,
+                gateway_id=gateway_id,
+                received_ms=received_ms,
+                remote=remote,
+                content_type=content_type,
+                query=query,
+                body=body,
+            )
+            for row_id, gateway_id, received_ms, remote, content_type, query, body in found
+        ]
+
     def binding(self) -> ReceiverBinding | None:
         """Where the receiver was first bound; None before that."""
         with _translated(self.path):
@@ -163,7 +184,7 @@ class _Inbox:
         )
 
 
-class InboxWriter(_Inbox):
+class InboxWriter(Inbox):
     """The receiver's end. One at a time: the caller holds the inbox's lock."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, file_id: str) -> None:
@@ -252,7 +273,7 @@ class InboxWriter(_Inbox):
                         self._connection.execute("ROLLBACK")
 
 
-class InboxReader(_Inbox):
+class InboxReader(Inbox):
     """Anybody else's end; cannot write, checkpoint or delete anything."""
 
     @classmethod
@@ -263,27 +284,6 @@ class InboxReader(_Inbox):
                 _read_only(path), uri=True, isolation_level=None, check_same_thread=False
             )
         return cls(path, connection, _identify(path, connection, "query_only = ON"))
-
-    def rows_after(self, cursor: int, limit: int) -> list[InboxRow]:
-        """At most `limit` rows with an id above `cursor`, in id order (the primary key)."""
-        with _translated(self.path):
-            found = self._connection.execute(
-                "SELECT id, gateway_id, received_ms, remote, content_type, query, body"
-                " FROM inbox WHERE id > ? ORDER BY id LIMIT ?",
-                (cursor, limit),
-            ).fetchall()
-        return [
-            InboxRow(
-                id=row_id,
-                gateway_id=gateway_id,
-                received_ms=received_ms,
-                remote=remote,
-                content_type=content_type,
-                query=query,
-                body=body,
-            )
-            for row_id, gateway_id, received_ms, remote, content_type, query, body in found
-        ]
 
     def copy_to(self, place: Path) -> None:
         """Write all it holds now to the new file `place`, whole and durable."""

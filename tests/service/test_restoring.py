@@ -171,6 +171,25 @@ def test_what_another_inbox_lacks_is_appended_to_it(site: Site, backup: Path) ->
     assert pushes(site.paths.inbox) == [b"of another", b"2"]
 
 
+def test_restoring_twice_leaves_the_inbox_as_restoring_once(site: Site, backup: Path) -> None:
+    site.paths.inbox.unlink()
+    push(site, b"of another", b"and one more")
+    assert restore(site, backup).appended == 1
+    assert restore(site, backup).appended == 0
+    assert pushes(site.paths.inbox) == [b"of another", b"and one more", b"2"]
+
+
+def test_a_restore_that_is_refused_leaves_the_inbox_as_it_was(site: Site, backup: Path) -> None:
+    site.paths.inbox.unlink()
+    push(site, b"of another")
+    with closing(open_reader(site.paths.db)) as reader:
+        reader.execute("BEGIN")
+        assert read_meta(reader, "next_tid") == str(NEXT + 500)
+        with pytest.raises(StoreError, match="being read by another process"):
+            restore(site, backup)
+    assert pushes(site.paths.inbox) == [b"of another"]
+
+
 def test_what_an_older_copy_of_the_inbox_lacks_is_appended_to_it(site: Site, backup: Path) -> None:
     push(site, b"4")
     fold(site, 1)
