@@ -119,7 +119,8 @@ def find_copy(site: Site, source: Path) -> Copy:
     if not place.exists():
         raise UsageError(f"there is nothing at {place}: name a folder made by campaign db backup")
     if place.is_dir():
-        found = [path for path in sorted(place.glob("*.db")) if claims_to_be_ledger(path)]
+        files = [path for path in sorted(place.iterdir()) if path.is_file()]
+        found = [path for path in files if claims_to_be_ledger(path)]
         if len(found) != 1:
             what = "no ledger" if not found else "more than one ledger"
             raise UsageError(f"there is {what} in {place}: name the ledger's file itself")

@@ -190,6 +190,14 @@ def test_a_restore_that_is_refused_leaves_the_inbox_as_it_was(site: Site, backup
     assert pushes(site.paths.inbox) == [b"of another"]
 
 
+def test_a_backup_is_found_whatever_its_ledger_is_called(tmp_path: Path) -> None:
+    site = Site.at(str(tmp_path / "ledger.sqlite"), str(tmp_path / "user" / "o.db"))
+    open_ledger(site.paths.db, site.optouts).close()
+    push(site, b"1")
+    done = restore(site, back_up(site, None).folder)
+    assert done.source.name == "ledger.sqlite"
+
+
 def test_what_an_older_copy_of_the_inbox_lacks_is_appended_to_it(site: Site, backup: Path) -> None:
     push(site, b"4")
     fold(site, 1)
