@@ -46,7 +46,10 @@ def read_any_version(
     **kwargs: P.kwargs,
 ) -> R:
     """As `read`, of a ledger that may wait for its migration: `fn` asks what any version knows."""
-    with closing(open_reader(site.paths.db, site.optouts, any_schema=True)) as conn:
+    with (
+        _told_in_words(),
+        closing(open_reader(site.paths.db, site.optouts, any_schema=True)) as conn,
+    ):
         return fn(conn, *args, **kwargs)
 
 
@@ -55,11 +58,8 @@ def reading(site: Site) -> Iterator[sqlite3.Connection]:
     """A read-only connection to the ledger, its schema up to date; errors as for `read`."""
     if site.paths.db.exists():
         make_whole(site)
-    with closing(open_reader(site.paths.db, site.optouts)) as conn:
-        try:
-            yield conn
-        except sqlite3.Error as error:
-            raise StoreError(f"the ledger could not be read: {told(error)}") from error
+    with _told_in_words(), closing(open_reader(site.paths.db, site.optouts)) as conn:
+        yield conn
 
 
 def make_whole(site: Site, *, patience: float = _PATIENCE) -> None:
@@ -84,8 +84,16 @@ def make_whole(site: Site, *, patience: float = _PATIENCE) -> None:
 
 
 def _is_unfinished(site: Site) -> bool:
-    with closing(open_reader(site.paths.db, any_schema=True)) as conn:
+    with _told_in_words(), closing(open_reader(site.paths.db, any_schema=True)) as conn:
         return is_unfinished(conn)
+
+
+@contextmanager
+def _told_in_words() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"the ledger could not be read: {told(error)}") from error
 
 
 async def change(site: Site, verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

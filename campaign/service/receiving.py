@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from campaign.errors import CampaignError, StoreError, first_of
+from campaign.errors import CampaignError, first_of
 from campaign.service.ledger import read_any_version
 from campaign.service.listening import listen
 from campaign.service.locks import is_held
@@ -59,10 +59,8 @@ async def run_receiver(
 def _tokens(site: Site) -> dict[str, int]:
     if not site.paths.db.exists():
         return {}  # no ledger yet: nobody is known
-    try:
-        return read_any_version(site, receiver_tokens)
-    except sqlite3.Error as error:  # being made this instant, or damaged: devices shall come again
-        raise StoreError(f"the ledger cannot be read: {error}") from error
+    # being made this instant, or damaged: devices shall come again
+    return read_any_version(site, receiver_tokens)
 
 
 def _finished(site: Site) -> bool:

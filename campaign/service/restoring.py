@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -41,6 +42,7 @@ from campaign.store.replacing import (
     take_in_wal,
     take_place,
 )
+from campaign.store.trouble import told
 
 
 class InboxKept(Enum):
@@ -98,7 +100,7 @@ def restore(site: Site, source: Path) -> Restored:
     of a later version, or the disk does not let it; the ledger is as it was then. Only a failure of
     the last step can leave its inbox with pushes of the copy's, which are never gained twice.
     """
-    with alone(site):
+    with _told_in_words(site), alone(site):
         copy = find_copy(site, source)
         examine(copy.ledger)
         refuse_foreign_place(site.paths.db)
@@ -111,6 +113,14 @@ def restore(site: Site, source: Path) -> Restored:
     return Restored(
         copy.ledger, prepared.incarnation, kept, appended, tuple(aside), prepared.missing
     )
+
+
+@contextmanager
+def _told_in_words(site: Site) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot restore {site.paths.db}: {told(error)}") from error
 
 
 def find_copy(site: Site, source: Path) -> Copy:

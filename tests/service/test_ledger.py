@@ -10,7 +10,7 @@ import pytest
 from sqlite_utils import Database
 
 from campaign.errors import StoreError
-from campaign.service.ledger import make_whole, read
+from campaign.service.ledger import make_whole, read, read_any_version
 from campaign.service.locks import FileLock
 from campaign.service.site import Site
 from campaign.store.campaigns import list_campaigns
@@ -63,3 +63,24 @@ def test_an_error_of_the_database_is_told_in_words(site: Site) -> None:
 
     with pytest.raises(StoreError, match="could not be read: no such table: nowhere"):
         read(site, nonsense)
+
+
+def test_an_error_in_a_ledger_of_any_version_is_told_in_words(site: Site) -> None:
+    open_ledger(site.paths.db, site.optouts).close()
+    with pytest.raises(StoreError, match="could not be read: no such table: nowhere"):
+        read_any_version(site, lambda conn: conn.execute("SELECT * FROM nowhere"))
+
+
+def test_a_ledger_too_damaged_to_be_looked_at_is_told_in_words(site: Site) -> None:
+    cut_off(site, "0002_removed")
+    with closing(sqlite3.connect(site.paths.db, isolation_level=None)) as conn:
+        pages = conn.execute(
+            "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'gateways' AND rootpage > 0"
+        ).fetchall()
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+    content = bytearray(site.paths.db.read_bytes())
+    for (page,) in pages:
+        content[(page - 1) * size : page * size] = b"\xff" * size
+    site.paths.db.write_bytes(content)
+    with pytest.raises(StoreError, match="malformed"):
+        make_whole(site)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from campaign.service.receiving import run_receiver
 from campaign.service.site import Site
@@ -64,3 +67,17 @@ async def test_a_rotated_token_is_taken_beside_the_new_one(
         update_gateway(conn, gateway, token="new", old_token="old")
     conn.close()
     assert await status_of(site, ask, token) == status
+
+
+async def test_an_automatic_receiver_stays_while_its_ledger_cannot_be_asked(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site.at(str(tmp_path / "c.db"), str(tmp_path / "o.db"))
+    open_ledger(site.paths.db, site.optouts).close()
+    with closing(sqlite3.connect(site.paths.db)) as conn:
+        conn.execute("PRAGMA foreign_keys = OFF")
+        conn.execute("ALTER TABLE tasks RENAME TO out_of_reach")
+    with trio.move_on_after(60) as minute:
+        await run_receiver(site, None, None, automatic=True, say=lambda _: None)
+    assert minute.cancelled_caught
+    assert any("ledger_unreadable" in message for message in caplog.messages)

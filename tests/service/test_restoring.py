@@ -427,3 +427,11 @@ def test_what_is_kept_says_that_it_is_a_copy_before_the_new_one_is_there(
     assert keep_replaced(site.paths.db, aside, "2026-01-01T00:00:00Z", sound=True) == [aside]
     assert "copy of a ledger" in facts(aside)["old"]
     assert facts(site.paths.db)["old"] is None, "it is not replaced yet"
+
+
+def test_what_the_file_system_refuses_is_told_in_words(site: Site, backup: Path) -> None:
+    site.paths.db.with_name("c.db.restoring").mkdir()
+    before = facts(site.paths.db)
+    with pytest.raises(StoreError, match=r"cannot restore .*c\.db: .*directory"):
+        restore(site, backup)
+    assert facts(site.paths.db) == before
