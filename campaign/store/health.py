@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 
 from campaign.store.schema import ledger_migrations
@@ -46,16 +45,24 @@ def journal_of(conn: sqlite3.Connection) -> tuple[str, int]:
     return str(mode), int(synchronous)
 
 
+def applied_migrations(conn: sqlite3.Connection) -> set[str]:
+    """The changes of the schema that this file has seen; none in an empty file.
+
+    Raises `sqlite3.Error` where it cannot be read, which says nothing of what it has seen.
+    """
+    (is_there,) = conn.execute(
+        "SELECT count(*) FROM main.sqlite_master WHERE name = '_sqlite_migrations'"
+    ).fetchone()
+    if not is_there:
+        return set()
+    rows = conn.execute(
+        "SELECT name FROM main._sqlite_migrations WHERE migration_set = ?",
+        (ledger_migrations.name,),
+    )
+    return {row[0] for row in rows}
+
+
 def missing_migrations(conn: sqlite3.Connection) -> list[str]:
-    """Changes of the schema that the next engine will make first."""
-    applied: set[str] = set()
-    with contextlib.suppress(sqlite3.OperationalError):  # an empty file: no table is there yet
-        applied = {
-            row["name"]
-            for row in conn.execute(
-                "SELECT name FROM _sqlite_migrations WHERE migration_set = ?",
-                (ledger_migrations.name,),
-            )
-        }
-    known = [migration.name for migration in ledger_migrations._migrations]
-    return [name for name in known if name not in applied]
+    """Changes of the schema that the next engine will make first; errors as above."""
+    applied = applied_migrations(conn)
+    return [m.name for m in ledger_migrations._migrations if m.name not in applied]

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from campaign.errors import SchemaError, StoreError
-from campaign.store.health import missing_migrations
+from campaign.store.health import applied_migrations, missing_migrations
 from campaign.store.migrating import Migrated, bring_up_to_date, refuse_old_schema
 from campaign.store.optouts import create_optouts
 from campaign.store.schema import ledger_migrations
@@ -140,7 +140,7 @@ def _refuse_foreign(conn: sqlite3.Connection, db: Path) -> None:
     try:
         (application_id,) = conn.execute("PRAGMA application_id").fetchone()
         (tables,) = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        applied = _applied(conn)
+        applied = applied_migrations(conn)
     except sqlite3.OperationalError:
         raise  # it cannot be read now, which says nothing of what it is
     except sqlite3.DatabaseError as error:
@@ -155,13 +155,3 @@ def _refuse_foreign(conn: sqlite3.Connection, db: Path) -> None:
         raise SchemaError(
             f"{db} was written by a later version of campaign: upgrade this one first"
         )
-
-
-def _applied(conn: sqlite3.Connection) -> set[str]:
-    with contextlib.suppress(sqlite3.OperationalError):  # a new, empty file
-        rows = conn.execute(
-            "SELECT name FROM _sqlite_migrations WHERE migration_set = ?",
-            (ledger_migrations.name,),
-        )
-        return {row[0] for row in rows}
-    return set()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from campaign.errors import SchemaError, StoreError
+from campaign.store.health import missing_migrations
 from campaign.store.opening import open_ledger, open_reader
 from campaign.store.optouts import OptOut, add_optouts
 
@@ -172,3 +173,17 @@ def test_a_ledger_that_cannot_be_read_is_not_called_foreign(db: Path, optouts: P
     with pytest.raises(StoreError, match="unable to open") as reading:
         open_reader(db)
     assert {type(writing.value), type(reading.value)} == {StoreError}
+
+
+def test_a_locked_ledger_is_not_taken_for_one_that_was_never_migrated(
+    db: Path, optouts: Path
+) -> None:
+    with opened(db, optouts) as conn:
+        conn.execute("PRAGMA journal_mode = DELETE")
+    with closing(sqlite3.connect(db, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with (
+            closing(sqlite3.connect(db, timeout=0)) as reader,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            missing_migrations(reader)
