@@ -5,8 +5,9 @@ their number; it bounds a request's head only by its idle time; it holds a conne
 has closed until that time is over; and it waits for ever, uncancellable, for a peer that does not
 read. HTTP/2 and WebSockets, which it would also speak, are refused: no device does.
 
-When there are too many, room is made where the most are, oldest first, and first among those that
-have not yet sent a whole request head: a flood from some addresses crowds out itself.
+When there are too many, room is made among those that have not yet sent a whole request head, then
+among the idle, and only then among those with a request at hand; there where the most are, oldest
+first: a flood from some addresses crowds out itself, and no push is cut off for a stranger's sake.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import partial
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, cast
@@ -53,6 +55,14 @@ class Limits:
     send: float = 20.0
 
 
+class _Stage(IntEnum):
+    """What a connection is at; who is at less makes room first."""
+
+    HEAD = 0
+    IDLE = 1
+    BUSY = 2
+
+
 class Connections:
     """Serves every accepted connection within `limits`."""
 
@@ -88,21 +98,22 @@ class Connections:
 
     def _make_room(self, source: str) -> bool:
         """Whether one more from `source` may come in; may end another one for it."""
-        own = self._open.get(source, ())
+        own = self._open.get(source, [])
         if self._limits.per_source is not None and len(own) >= self._limits.per_source:
             return self._end_one(source, [c for c in own if not c.busy])
         if self._limits.total is not None and len(self._all()) >= self._limits.total:
-            busiest = max(self._open, key=lambda name: len(self._open[name]))
-            most = self._open[busiest]
-            return self._end_one(busiest, [c for c in most if not c.busy] or most)
+            return self._end_one(source, self._all())
         return True
 
-    def _end_one(self, source: str, oldest_first: list[_Connection]) -> bool:
-        self._tell(source)
-        for connection in oldest_first[:1]:
-            self._forget(connection)
-            connection.end()
-        return bool(oldest_first)
+    def _end_one(self, newcomer: str, among: list[_Connection]) -> bool:
+        """End who is at the least; of those, the oldest of the source that has the most."""
+        self._tell(newcomer)
+        if not among:
+            return False
+        chosen = min(among, key=lambda c: (c.stage, -len(self._open[c.source])))
+        self._forget(chosen)
+        chosen.end()
+        return True
 
     def _tell(self, source: str) -> None:
         now = trio.current_time()
@@ -142,6 +153,12 @@ class _Connection:
     def busy(self) -> bool:
         """Whether a request with a whole head is at hand."""
         return self._requests > 0
+
+    @property
+    def stage(self) -> _Stage:
+        if self.busy:
+            return _Stage.BUSY
+        return _Stage.HEAD if self._in_head else _Stage.IDLE
 
     @property
     def socket(self) -> trio.socket.SocketType:

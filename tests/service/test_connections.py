@@ -141,6 +141,49 @@ async def test_a_source_at_its_limit_gives_up_its_oldest_unfinished_connection()
         await first.aclose()
 
 
+async def test_an_idle_connection_stays_while_its_source_has_heads_that_are_not_whole() -> None:
+    async with served(Limits(per_source=3)) as connect:
+        device = await connect()
+        assert await asked(device)
+        await trio.testing.wait_all_tasks_blocked(0.05)  # the answer is really over
+        flood = [await connect() for _ in range(5)]
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert await asked(device)
+        for stream in (device, *flood):
+            await stream.aclose()
+
+
+async def test_heads_that_are_not_whole_go_before_the_idle_ones_of_a_busier_source() -> None:
+    async with served(Limits(total=4)) as connect:
+        devices = [await connect("127.0.0.9") for _ in range(2)]
+        for device in devices:
+            assert await asked(device)
+        await trio.testing.wait_all_tasks_blocked(0.05)  # the answer is really over
+        flood = [await connect(f"127.0.0.{10 + n}") for n in range(6)]
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        for device in devices:
+            assert await asked(device)
+        for stream in (*devices, *flood):
+            await stream.aclose()
+
+
+async def test_a_request_at_hand_is_not_ended_while_anybody_is_idle() -> None:
+    async with served(Limits(total=3)) as connect:
+        posts = [await connect("127.0.0.9") for _ in range(2)]
+        for post in posts:
+            await post.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+        stranger = await connect("127.0.0.10")
+        assert await asked(stranger)
+        await trio.testing.wait_all_tasks_blocked(0.05)  # the answer is really over
+        newcomer = await connect("127.0.0.11")
+        assert await is_closed(stranger)
+        for post in posts:
+            await post.send_all(b"}")
+            assert (await post.receive_some()).startswith(b"HTTP/1.1 200 ")
+        for stream in (*posts, stranger, newcomer):
+            await stream.aclose()
+
+
 async def test_a_flood_ends_its_own_connections_and_no_others() -> None:
     async with served(Limits(total=30, per_source=10)) as connect:
         device = await connect("127.0.0.9")
