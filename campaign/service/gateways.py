@@ -17,7 +17,7 @@ from campaign.planner.settings import MEANINGS, Settings, describe, parse_pairs,
 from campaign.protocol.codes import USABLE_PORT_CODES, port_meaning
 from campaign.protocol.session import AUTH_ORDERS, parse_crypt
 from campaign.service.addresses import device_url
-from campaign.service.ledger import change, read
+from campaign.service.ledger import change, has_ledger, read
 from campaign.service.secrets import STORED, forget_password, store_password
 from campaign.service.simulated import end_simulated
 from campaign.service.site import Site
@@ -127,7 +127,7 @@ def port_words(port: PortRow) -> str:
 
 def list_views(site: Site) -> list[GatewayView]:
     """Every registered device; none where there is no ledger yet."""
-    if not site.paths.db.exists():
+    if not has_ledger(site):
         return []
     return [_view(site, row) for row in read(site, list_gateways)]
 
@@ -139,7 +139,7 @@ def view(site: Site, name: str) -> GatewayView:
 
 def registered(site: Site, name: str) -> GatewayRow:
     """The registry's row of a device. Raises `UsageError` that names those there are."""
-    if not site.paths.db.exists():
+    if not has_ledger(site):
         raise UsageError(f"there is no gateway named {name!r}: no ledger at {site.paths.db} yet")
     return read(site, get_gateway, name)
 
@@ -175,7 +175,7 @@ async def add(
         "auth_order": auth_order,
     }
     with_overrides(Settings(), parse_pairs(list(settings)))
-    if site.paths.db.exists() and read(site, find_gateway, name) is not None:
+    if has_ledger(site) and read(site, find_gateway, name) is not None:
         # told before anything is written: the password of that other one is not ours to replace
         raise UsageError(
             f"a gateway named {name!r} exists already: gateway set or gateway remove it"

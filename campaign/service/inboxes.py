@@ -18,7 +18,7 @@ from campaign.planner.durations import parse_duration
 from campaign.planner.settings import Settings, with_overrides
 from campaign.service.devices import device_of
 from campaign.service.gateways import registered
-from campaign.service.ledger import ask, read
+from campaign.service.ledger import ask, has_ledger, read
 from campaign.service.locks import FileLock, is_held
 from campaign.service.site import Site
 from campaign.store.door import InlineStore
@@ -53,7 +53,7 @@ class FetchedFrom:
 
 def replies(site: Site, selection: Selection, after_id: int | None = None) -> list[StoredInbound]:
     """The latest replies that fit, oldest first; with `after_id` those that came later."""
-    if not site.paths.db.exists():
+    if not has_ledger(site):
         return []
     gateway_id = None if selection.gateway is None else registered(site, selection.gateway).id
     return read(
@@ -95,7 +95,7 @@ def _since(site: Site, text: str | None) -> int:
 
 def unread_pushes(site: Site) -> int:
     """Pushes that the receiver committed and no engine has read yet; 0 while one runs."""
-    if is_held(site.paths.lock) or not (site.paths.inbox.exists() and site.paths.db.exists()):
+    if is_held(site.paths.lock) or not (site.paths.inbox.exists() and has_ledger(site)):
         return 0
     with closing(InboxReader.open(site.paths.inbox)) as inbox:
         last = inbox.last_id()
@@ -131,7 +131,7 @@ def _told(name: str, told: dict[str, Any] | None) -> FetchedFrom:
 
 
 def _all(site: Site) -> list[GatewayRow]:
-    return read(site, list_gateways) if site.paths.db.exists() else []
+    return read(site, list_gateways) if has_ledger(site) else []
 
 
 async def _fetch_alone(

@@ -16,7 +16,7 @@ from campaign.errors import EngineError, LedgerHeld, StoreError
 from campaign.service.locks import FileLock, is_held
 from campaign.service.site import Site
 from campaign.store.door import transaction
-from campaign.store.opening import is_unfinished, open_ledger, open_reader
+from campaign.store.opening import is_marked, is_unfinished, open_ledger, open_reader
 from campaign.store.trouble import told
 
 P = ParamSpec("P")
@@ -25,6 +25,17 @@ R = TypeVar("R")
 _LOOK_EVERY = 0.02
 _PATIENCE = 10.0
 """Seconds a starting engine may take from its lock to its socket."""
+
+
+def has_ledger(site: Site) -> bool:
+    """Whether there is a ledger to be read: not in an empty file, as a kill leaves it that struck
+    when a ledger's making had just begun, unless an engine is at it."""
+    if not site.paths.db.exists():
+        return False
+    if is_held(site.paths.lock):
+        return True
+    with _told_in_words(), closing(open_reader(site.paths.db, any_schema=True)) as conn:
+        return is_marked(conn)
 
 
 def read(
@@ -85,7 +96,8 @@ def make_whole(site: Site, *, patience: float = _PATIENCE) -> None:
 
 def _is_unfinished(site: Site) -> bool:
     with _told_in_words(), closing(open_reader(site.paths.db, any_schema=True)) as conn:
-        return is_unfinished(conn)
+        # an empty file is left alone, unless an engine is just making a ledger of it
+        return is_unfinished(conn) or (not is_marked(conn) and is_held(site.paths.lock))
 
 
 @contextmanager

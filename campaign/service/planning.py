@@ -26,7 +26,7 @@ from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.text import Encoding
 from campaign.reports.rejects import write_rejects
 from campaign.service.defaults import settle_window
-from campaign.service.ledger import read
+from campaign.service.ledger import has_ledger, read
 from campaign.service.remarks import Texts, list_warnings, tally, text_warnings, window_warnings
 from campaign.service.site import Site
 from campaign.service.spooling import spooled
@@ -182,7 +182,7 @@ def _mms_words(files: Sequence[StoredAttachment]) -> str:
 
 def _gateways(site: Site, options: CampaignOptions) -> list[GatewayRow]:
     """The devices a launch would use; none where none is registered yet."""
-    if not site.paths.db.exists() and not options.gateways:
+    if not has_ledger(site) and not options.gateways:
         return []
     if not options.gateways:
         return read(site, list_gateways)

@@ -96,15 +96,21 @@ def claims_to_be_ledger(path: Path) -> bool:
     """Whether a file says that it is a ledger, of whatever version and however sound."""
     try:
         with contextlib.closing(_connect(f"file:{quote(str(path))}?mode=ro")) as conn:
-            (application_id,) = conn.execute("PRAGMA application_id").fetchone()
+            return is_marked(conn)
     except sqlite3.Error:
         return False
+
+
+def is_marked(conn: sqlite3.Connection) -> bool:
+    """Whether this database says that it is a ledger; `sqlite3.Error` where it cannot be read."""
+    (application_id,) = conn.execute("PRAGMA application_id").fetchone()
     return bool(application_id == APPLICATION_ID)
 
 
 def is_unfinished(conn: sqlite3.Connection) -> bool:
-    """Whether a ledger's creation was cut off: migrations are missing, and nobody used it yet."""
-    if not missing_migrations(conn):
+    """Whether a ledger's creation was cut off: it is marked as one, migrations are missing, and
+    nobody used it yet. An empty file may be anything's, and is none."""
+    if not is_marked(conn) or not missing_migrations(conn):
         return False
     tables = {row[0] for row in conn.execute("SELECT name FROM sqlite_master")}
     return not any(
@@ -138,7 +144,7 @@ def _check_place(db: Path) -> None:
 
 def _refuse_foreign(conn: sqlite3.Connection, db: Path) -> None:
     try:
-        (application_id,) = conn.execute("PRAGMA application_id").fetchone()
+        marked = is_marked(conn)
         (tables,) = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
         applied = applied_migrations(conn)
     except sqlite3.OperationalError:
@@ -147,7 +153,7 @@ def _refuse_foreign(conn: sqlite3.Connection, db: Path) -> None:
         conn.close()
         raise SchemaError(f"{db} is not a ledger: {error}") from error
     known = {migration.name for migration in ledger_migrations._migrations}
-    if tables and application_id != APPLICATION_ID:
+    if tables and not marked:
         conn.close()
         raise SchemaError(f"{db} is an SQLite database, but not a campaign ledger")
     if applied - known:

@@ -23,7 +23,7 @@ from campaign.store.copying import (
     sync_folder,
 )
 from campaign.store.lineage import mark_copied
-from campaign.store.opening import APPLICATION_ID
+from campaign.store.opening import is_marked
 from campaign.store.trouble import told
 
 _PATIENCE = 10.0
@@ -36,11 +36,11 @@ def refuse_foreign_place(db: Path) -> None:
         return
     try:
         with closing(_open(db, "ro")) as conn:
-            (application_id,) = conn.execute("PRAGMA application_id").fetchone()
+            marked = is_marked(conn)
             (tables,) = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:
         return
-    if tables and application_id != APPLICATION_ID:
+    if tables and not marked:
         raise SchemaError(f"{db} is an SQLite database, but not a campaign ledger: --db names it")
 
 
@@ -111,8 +111,7 @@ def move_companions(place: Path, aside: Path) -> list[Path]:
 
 def _is_ledger(db: Path) -> bool:
     with closing(_open(db, "ro")) as conn:
-        (application_id,) = conn.execute("PRAGMA application_id").fetchone()
-    return bool(application_id == APPLICATION_ID)
+        return is_marked(conn)
 
 
 def _copied(db: Path, aside: Path, made: str) -> bool:

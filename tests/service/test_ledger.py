@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from campaign.errors import StoreError
-from campaign.service.ledger import make_whole, read, read_any_version
+from campaign.errors import SchemaError, StoreError
+from campaign.service.gateways import Secret, add, list_views
+from campaign.service.ledger import has_ledger, make_whole, read, read_any_version
 from campaign.service.locks import FileLock
 from campaign.service.site import Site
 from campaign.store.campaigns import list_campaigns
@@ -40,9 +41,37 @@ def test_a_ledger_whose_creation_was_cut_off_is_made_whole(site: Site, before: s
     assert read(site, list_campaigns) == []
 
 
-def test_an_empty_file_is_made_a_ledger(site: Site) -> None:
+def test_reading_makes_no_ledger_of_an_empty_file(site: Site) -> None:
     site.paths.db.touch()
-    assert read(site, list_gateways) == []
+    with pytest.raises(SchemaError, match=r"nothing in .* yet: launch a campaign first"):
+        read(site, list_gateways)
+    assert site.paths.db.read_bytes() == b""
+    assert not site.paths.lock.exists()
+
+
+def test_an_empty_file_is_waited_for_while_an_engine_makes_a_ledger_of_it(site: Site) -> None:
+    site.paths.db.touch()
+    engine = FileLock(site.paths.lock)
+    assert engine.acquire()
+    assert has_ledger(site)
+    with pytest.raises(StoreError, match=r"just being made"):
+        make_whole(site, patience=0.1)
+    engine.release()
+    assert not has_ledger(site)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["touched", "set-to-wal"])
+async def test_what_a_kill_left_before_a_ledger_was_marked_is_made_one_by_the_next_change(
+    site: Site, begun: bool
+) -> None:
+    site.paths.db.touch()
+    if begun:
+        with closing(sqlite3.connect(site.paths.db, isolation_level=None)) as conn:
+            conn.execute("PRAGMA journal_mode = WAL")
+    assert list_views(site) == []
+    secret = Secret.in_variable("PW")
+    await add(site, "office", "http://127.0.0.1:1", "root", secret)
+    assert [row.name for row in read(site, list_gateways)] == ["office"]
 
 
 def test_it_is_left_to_whoever_holds_it(site: Site) -> None:
