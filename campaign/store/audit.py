@@ -41,7 +41,7 @@ def conservation(conn: sqlite3.Connection, campaign_id: int | None = None) -> Fi
     ours = "(:campaign IS NULL OR campaign_id = :campaign)"
     queries = (
         f"SELECT campaign_id, state, count(*) FROM recipients WHERE {ours} GROUP BY 1, 2",
-        f"SELECT campaign_id, state, n FROM tallies WHERE {ours} AND n > 0",
+        f"SELECT campaign_id, state, n FROM tallies WHERE {ours} AND n <> 0",
     )
     rows, tallies = (
         {(row[0], row[1]): row[2] for row in conn.execute(query, {"campaign": campaign_id})}
@@ -56,6 +56,14 @@ def conservation(conn: sqlite3.Connection, campaign_id: int | None = None) -> Fi
 
 def live_attempts(conn: sqlite3.Connection, campaign_id: int | None = None) -> Finding:
     """`assigned` has exactly one live attempt, nobody else has one, and no closed task has."""
+    wrong, closed = contradicting(conn, campaign_id), live_though_closed(conn, campaign_id)
+    if wrong or closed:
+        return Finding(_LIVE, "broken", f"{wrong} recipients, {closed} attempts of closed tasks")
+    return Finding(_LIVE, "holds", "")
+
+
+def contradicting(conn: sqlite3.Connection, campaign_id: int | None = None) -> int:
+    """How many recipients have another number of live attempts than their state tells."""
     (wrong,) = conn.execute(
         """
         SELECT count(*) FROM recipients AS r
@@ -64,6 +72,11 @@ def live_attempts(conn: sqlite3.Connection, campaign_id: int | None = None) -> F
         """,
         {"campaign": campaign_id},
     ).fetchone()
+    return int(wrong)
+
+
+def live_though_closed(conn: sqlite3.Connection, campaign_id: int | None = None) -> int:
+    """How many attempts are live in tasks that are closed."""
     (closed,) = conn.execute(
         """
         SELECT count(*) FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
@@ -71,9 +84,7 @@ def live_attempts(conn: sqlite3.Connection, campaign_id: int | None = None) -> F
         """,
         {"campaign": campaign_id},
     ).fetchone()
-    if wrong or closed:
-        return Finding(_LIVE, "broken", f"{wrong} recipients, {closed} attempts of closed tasks")
-    return Finding(_LIVE, "holds", "")
+    return int(closed)
 
 
 def _counters(conn: sqlite3.Connection, campaign_id: int) -> Finding:

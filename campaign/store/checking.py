@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from campaign.store.audit import conservation, contradicting, live_though_closed
 from campaign.store.health import damage, journal_of, missing_migrations
 from campaign.store.journal import read_meta
 from campaign.store.lineage import why_old
@@ -67,37 +68,20 @@ def _whole(conn: sqlite3.Connection) -> Law:
 
 
 def _tallies(conn: sqlite3.Connection) -> Law:
-    (wrong,) = conn.execute(
-        """
-        SELECT count(*) FROM (
-            SELECT campaign_id, state, sum(n) AS n FROM (
-                SELECT campaign_id, state, count(*) AS n FROM recipients GROUP BY 1, 2
-                UNION ALL SELECT campaign_id, state, -n FROM tallies)
-            GROUP BY 1, 2 HAVING sum(n) <> 0)
-        """
-    ).fetchone()
-    return Law("counts are the sums of recipients", not wrong, f"{wrong} differ" if wrong else "")
+    found = conservation(conn)
+    holds = found.verdict == "holds"
+    return Law("counts are the sums of recipients", holds, "" if holds else found.detail)
 
 
 def _live_attempts(conn: sqlite3.Connection) -> Law:
-    (wrong,) = conn.execute(
-        """
-        SELECT count(*) FROM recipients AS r WHERE (r.state = 'assigned') <>
-            (SELECT count(*) FROM attempts AS a WHERE a.recipient_id = r.id AND a.live = 1)
-        """
-    ).fetchone()
+    wrong = contradicting(conn)
     detail = f"{wrong} recipients contradict" if wrong else ""
     return Law("in flight means exactly one live attempt", not wrong, detail)
 
 
 def _closed_tasks(conn: sqlite3.Connection) -> Law:
-    (wrong,) = conn.execute(
-        """
-        SELECT count(DISTINCT t.id) FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
-        WHERE t.state = 'closed' AND a.live = 1
-        """
-    ).fetchone()
-    return Law("a closed task has no live attempt", not wrong, f"{wrong} have" if wrong else "")
+    wrong = live_though_closed(conn)
+    return Law("a closed task has no live attempt", not wrong, f"{wrong} are live" if wrong else "")
 
 
 def _may_send(conn: sqlite3.Connection) -> Law:
