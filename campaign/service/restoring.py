@@ -161,12 +161,12 @@ def _prepare(site: Site, copy: Copy, draft: Path) -> _Prepared:
 def _exchange(
     site: Site, copy: Copy, draft: Path, folded: Folded
 ) -> tuple[InboxKept, int, list[Path]]:
-    """Put the draft in its place, the reports kept before: as `_keep_reports`."""
+    """Put the draft in its place, the reports kept before; as `_keep_reports`, of both files."""
     db, end = site.paths.db, f".before-restore-{stamp(site)}"
     place = _free(db, end)
     sound = take_in_wal(db)
-    aside = keep_replaced(db, place, moment(site), sound=sound)
     try:
+        aside = keep_replaced(db, place, moment(site), sound=sound)
         kept, appended, inboxes = _keep_reports(site, copy, folded, end)
         aside += take_place(draft, db, place, sound=sound)
     except BaseException:
