@@ -11,7 +11,7 @@ from campaign.planner.retry import Failure, Final, Retry
 from campaign.planner.states import Evidence, FenceReason, Outcome, RecipientState
 from campaign.store.journal import Tally, decide, incident
 from campaign.store.lineage import is_before_restore
-from campaign.store.unproved import EARLIER, is_unproved
+from campaign.store.unproved import EARLIER, is_released, is_unproved
 
 R = RecipientState
 
@@ -176,8 +176,9 @@ class Applier:
 
     def _was_unknown(self, row: sqlite3.Row) -> bool:
         """Whether this attempt was never proved to be anything."""
-        released = (self.task.verdict or "").startswith("released")
-        return row["outcome"] == Outcome.TIMEOUT or (row["outcome"] is None and not released)
+        if row["outcome"] == Outcome.TIMEOUT:
+            return True
+        return row["outcome"] is None and not is_released(self.task.verdict)
 
     def _apply_failed(self, row: sqlite3.Row, settled: Settled) -> None:
         assert settled.failure is not None  # noqa: S101 - a failed outcome always carries its row

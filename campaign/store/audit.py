@@ -11,6 +11,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal
 
+from campaign.store.unproved import not_released
+
 _CONSERVATION = "every recipient has one state"
 _LIVE = "in flight means one live attempt, a closed task has none"
 
@@ -161,7 +163,7 @@ def _compared(conn: sqlite3.Connection, place: sqlite3.Row) -> Finding:
     if before["boot_id"] != after["boot_id"] or not before["boot_id"]:
         return Finding(law, "cannot be told", "the device restarted in between")
     ours = conn.execute(
-        """
+        f"""
         -- what only a receipt proves was counted sent if the counters leave no room for a failure,
         -- failed if the device said so first, else who knows
         WITH ours AS (
@@ -177,7 +179,7 @@ def _compared(conn: sqlite3.Connection, place: sqlite3.Row) -> Finding:
                 OR (evidence = 'receipt' AND told = 0 AND counted IS 1))) AS ok,
             sum((outcome IN ('failed', 'timeout') AND evidence <> 'accepted')
                 OR (outcome IS 'sent' AND evidence = 'receipt' AND told > 0)) AS failed,
-            sum((outcome IS NULL AND coalesce(verdict, '') NOT LIKE 'released%')
+            sum((outcome IS NULL AND {not_released("ours")})
                 OR (outcome IS 'sent' AND evidence = 'receipt' AND told = 0 AND counted IS NOT 1))
                 AS unknown,
             sum(intent_ms < ? OR coalesce(closed_ms, 9e15) > ?) AS astride

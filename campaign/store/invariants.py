@@ -20,6 +20,7 @@ from campaign.protocol.device_codec import decode_task
 from campaign.protocol.submission import write_attachments
 from campaign.store.attachments import list_attachments
 from campaign.store.audit import Finding, conservation, live_attempts
+from campaign.store.unproved import not_released
 
 TID_REST_MS = 30 * 86_400_000
 _JITTER_MS = 2000
@@ -164,7 +165,7 @@ def _tries(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
         WHERE {_OURS} AND EXISTS (SELECT 1 FROM attempts AS n
                 WHERE n.recipient_id = a.recipient_id AND n.task_id > a.task_id)
             AND a.told & 2 = 0 AND a.outcome IS NOT 'failed'
-            AND coalesce(t.verdict, '') NOT LIKE 'released%'
+            AND {not_released("t")}
             AND NOT EXISTS (SELECT 1 FROM decisions AS d WHERE d.recipient_id = r.id
                 -- by its task, not by its time: whoever decides may have another clock
                 AND d.kind IN ('resend', 'retry_failed') AND d.task_id = t.id)
@@ -179,11 +180,11 @@ def _tries(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
 def _budget(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
     """Attempts that were given back do not count; a decision permits one more."""
     rows = conn.execute(
-        """
+        f"""
         SELECT c.name, c.options, r.row, r.attempts,
             (SELECT count(*) FROM attempts AS a WHERE a.recipient_id = r.id) AS tries,
             (SELECT count(*) FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
-             WHERE a.recipient_id = r.id AND t.verdict LIKE 'released%') AS released,
+             WHERE a.recipient_id = r.id AND NOT ({not_released("t")})) AS released,
             (SELECT count(*) FROM decisions AS d WHERE d.recipient_id = r.id
                 AND d.kind IN ('resend', 'retry_failed')) AS decided
         FROM recipients AS r JOIN campaigns AS c ON c.id = r.campaign_id

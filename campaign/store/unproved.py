@@ -12,13 +12,33 @@ from collections.abc import Sequence
 
 from campaign.planner.states import RecipientState
 
-UNPROVED = """
+_RELEASED = "released"
+
+
+def is_released(verdict: str | None) -> bool:
+    """Whether a task with this verdict was closed because its open places are proved unsent."""
+    return (verdict or "").startswith(_RELEASED)
+
+
+def not_released(task: str) -> str:
+    """SQL: the task under this alias was not closed as proved unsent."""
+    return f"coalesce({task}.verdict, '') NOT LIKE '{_RELEASED}%'"
+
+
+def unproved(attempt: str, task: str) -> str:
+    """SQL: an attempt (by alias, beside its task) that is over, and nobody knows whether it went
+    out: a timeout, or no outcome at all. A released attempt never was one."""
+    return f"""
+        ({attempt}.live = 0 AND ({attempt}.outcome = 'timeout' OR ({attempt}.outcome IS NULL
+            AND {task}.state = 'closed' AND {not_released(task)})))
+    """
+
+
+UNPROVED = f"""
     EXISTS (SELECT 1 FROM attempts AS u JOIN tasks AS v ON v.id = u.task_id
-            WHERE u.recipient_id = recipients.id AND u.live = 0
-                AND (u.outcome = 'timeout' OR (u.outcome IS NULL AND v.state = 'closed'
-                    AND v.verdict NOT LIKE 'released%')))
+            WHERE u.recipient_id = recipients.id AND {unproved("u", "v")})
 """
-"""Of a row of `recipients`, by index attempts_recipient. A released attempt never was one."""
+"""Of a row of `recipients`, by index attempts_recipient."""
 
 EARLIER = "an earlier attempt may have gone out"
 
