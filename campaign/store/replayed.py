@@ -11,16 +11,21 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
+from typing import TypeAlias
 
 from campaign.planner.reconcile import Conclusion, Counters
 from campaign.planner.replay import DELIVERED, UNDELIVERED, Item, Replay, TaskReplay, proved_by
+from campaign.planner.rulings import AGAIN
 from campaign.planner.states import Evidence, Outcome, RecipientState
 from campaign.store.audit import Finding
 from campaign.store.inbox import InboxReader
 from campaign.store.replaying import answered_items, orphans, pushed_items, task_facts, why_not
+from campaign.store.unproved import is_released
 
 R = RecipientState
 Order = Callable[[list[Item]], Iterable[Item]]
+Word: TypeAlias = tuple[str, int | None]
+"""The kind of a decision, and the task whose outcome it is about."""
 
 OUTCOMES = "every outcome is what the evidence proves"
 COUNTERS = "counters are the furthest that were reported"
@@ -114,7 +119,7 @@ def _compare_tasks(
         if row["accepted_ms"] is not None:
             found.check(ACCEPTED, task.on_device, f"{where} rests on nothing")
         verdict = row["verdict"] or ""
-        if verdict.startswith("released"):
+        if is_released(verdict):
             proof = _release_proof(row, verdict, task)
             found.check(RELEASED, proof is None, f"{where}: {proof}", excused=excused)
 
@@ -172,8 +177,7 @@ class _Attempt:
     @property
     def released(self) -> bool:
         """Closed as proved unsent, without an outcome of its own."""
-        closed = str(self.row["verdict"] or "").startswith("released")
-        return closed and self.row["outcome"] is None
+        return is_released(self.row["verdict"]) and self.row["outcome"] is None
 
     @property
     def unproved(self) -> bool:
@@ -230,18 +234,18 @@ def _compare_recipients(
             _check_given_back(first, attempts, words.get(first["recipient_id"], set()), found)
 
 
-def _words(conn: sqlite3.Connection, campaign_id: int) -> dict[int, set[str]]:
-    """What somebody decided about single recipients: the kinds, by recipient."""
-    words: dict[int, set[str]] = {}
+def _words(conn: sqlite3.Connection, campaign_id: int) -> dict[int, set[Word]]:
+    """What somebody decided about single recipients, by recipient."""
+    words: dict[int, set[Word]] = {}
     rows = conn.execute(
         """
-        SELECT recipient_id, kind FROM decisions WHERE campaign_id = ?
+        SELECT recipient_id, kind, task_id FROM decisions WHERE campaign_id = ?
             AND kind IN ('resolved_sent', 'resolved_failed', 'resend', 'retry_failed')
         """,
         (campaign_id,),
     )
     for row in rows:
-        words.setdefault(row["recipient_id"], set()).add(row["kind"])
+        words.setdefault(row["recipient_id"], set()).add((row["kind"], row["task_id"]))
     return words
 
 
@@ -264,23 +268,28 @@ _GIVEN_BACK = frozenset({R.PENDING, R.HELD, R.CANCELLED, R.EXPIRED, R.SKIPPED})
 
 
 def _check_given_back(
-    first: sqlite3.Row, attempts: Sequence[_Attempt], words: set[str], found: _Found
+    first: sqlite3.Row, attempts: Sequence[_Attempt], words: set[Word], found: _Found
 ) -> None:
     """Whoever waits again, or never will, after a task: each attempt failed or was taken back, or
-    somebody decided to send again."""
-    open_ends = [attempt for attempt in attempts if attempt.unproved]
+    somebody decided, about that very attempt, to send again."""
+    decided = {task_id for kind, task_id in words if kind in AGAIN}
+    open_ends = [
+        attempt
+        for attempt in attempts
+        if attempt.unproved and attempt.row["task_id"] not in decided
+    ]
     where = f"row {first['row']} is {first['state']}, yet tid "
     where += ", ".join(str(attempt.row["tid"]) for attempt in open_ends)
     if attempts:
-        found.check(RELEASED, not open_ends or "resend" in words, f"{where} may have gone out")
+        found.check(RELEASED, not open_ends, f"{where} may have gone out")
 
 
-def _lacking(row: sqlite3.Row, attempts: Sequence[_Attempt], words: set[str]) -> str | None:
+def _lacking(row: sqlite3.Row, attempts: Sequence[_Attempt], words: set[Word]) -> str | None:
     """What a recipient's state lacks; None if it has its support."""
     outcomes = {attempt.row["outcome"] for attempt in attempts}
     state = R(row["state"])
     if row["basis"] == Evidence.OPERATOR:
-        resolved = {_RESOLVED[word] for word in words if word in _RESOLVED}
+        resolved = {_RESOLVED[kind] for kind, _ in words if kind in _RESOLVED}
         return None if state in {*resolved, R.NO_RECEIPT} and resolved else "nobody decided so"
     match state:
         case R.SENT | R.NO_RECEIPT:

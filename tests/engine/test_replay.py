@@ -219,7 +219,11 @@ async def test_what_somebody_decided_supports_a_state(
         )
         with harmed(world, word, taken):
             assert broken(world) == set()
-        again = word.replace("resolved_sent", "resend")
+        again = (
+            "INSERT INTO decisions (at_ms, kind, campaign_id, task_id, recipient_id, why, by)"
+            " SELECT 1, 'resend', 1, a.task_id, r.id, 'asked them', 'ann' FROM recipients AS r"
+            " JOIN attempts AS a ON a.recipient_id = r.id WHERE r.state = 'unknown'"
+        )
         waits = "UPDATE recipients SET state = 'pending', cause = NULL WHERE state = 'unknown'"
         with harmed(world, again, waits):
             assert broken(world) == set()
