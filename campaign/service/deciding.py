@@ -8,10 +8,13 @@ from typing import Any
 from campaign.engine.verbs import perform
 from campaign.service.ledger import change, read
 from campaign.service.site import Site
+from campaign.store.optouts import create_optouts
 
 
 def preview(site: Site, verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What `resolve` or `retry` would do; the ledger is only read. Raises as they do."""
+    if site.paths.db.exists():  # whoever opted out is left out; at first there is no store of them
+        create_optouts(site.optouts)
     return read(site, perform, site.env.wall_ms(), verb, {**parameters, "dry_run": True})
 
 

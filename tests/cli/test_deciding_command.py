@@ -129,11 +129,26 @@ def test_a_cancelled_campaign_is_refused_with_the_way_out(run: Run, bench: Bench
     assert "next.csv" in done.stderr
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_where_nobody_ever_opted_out_there_may_be_no_store_yet(
+    run: Run, bench: Bench, left: str
+) -> None:
+    bench.conn.execute("DETACH DATABASE optouts")
+    bench.optouts.unlink()
+    if left != "nothing":
+        bench.optouts.touch()
+    done = run("resolve", "spring", "--cause", "timeout", "--as", "sent", "--dry-run")
+    assert (done.exit_code, done.stderr) == (0, "")
+    done = run("retry", "spring", "--failed")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert states(bench) == ["pending", "unknown", "unknown", "unknown"]
+
+
 def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     db = tmp_path / "none.db"
     words = ["--db", str(db), "--optouts", str(tmp_path / "o.db"), "retry", "c", "--failed"]
     assert CliRunner().invoke(main, words).exit_code == 1
-    assert not db.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_campaign_that_is_not_there_is_named(run: Run) -> None:
