@@ -2,10 +2,11 @@
 
 Theory of operation. One row of `decisions` for each recipient says who decided, when and why, and
 names the task whose outcome it is about. A word (`resolved_sent`, `resolved_failed`) is evidence
-`operator`, the weakest there is: any report or receipt raises it. `resend` and `retry_failed` put
-the recipient back to `pending` and permit exactly one more attempt; the move happens once, for it
-starts from `unknown` or `failed`. Nobody is sent to again whose attempt may still be under way in
-an open task, nor who opted out: both are left as they are, and counted.
+`operator`, the weakest there is: whatever proves the message sent raises it, and a proved failure
+raises `failed`; beside `sent`, from which the ledger has no way back, it stands as an anomaly.
+`resend` and `retry_failed` put the recipient back to `pending` and permit exactly one more attempt;
+the move happens once, for it starts from `unknown` or `failed`. Nobody is sent to again whose
+attempt may still be under way in an open task, nor who opted out: both are left, and counted.
 """
 
 from __future__ import annotations
