@@ -90,8 +90,10 @@ def _decide(
     parameters = {"name": name, "by": f"operator {getpass.getuser()}", "why": why, **chosen}
     told = preview(context.site, verb, parameters)
     if not dry_run:
-        if told.get("warning") and not yes and at_a_terminal():
+        if told.get("needs_yes") and not yes and at_a_terminal():
             yes = _ask(context, told)
+        elif told.get("warning") and (yes or not told["needs_yes"]):
+            context.say(f"note: {told['warning']}")
         change = functools.partial(decide, context.site, verb, {**parameters, "yes": yes})
         told = trio.run(change)
     if context.json:
@@ -121,7 +123,8 @@ def _lines(context: Context, name: str, told: dict[str, Any]) -> list[str]:
         lines.append(f"  left as they are: {spelt(told['left'])}")
     if told["dry_run"]:
         if told.get("warning"):
-            lines.append(f"  {told['warning']}: it takes --yes")
+            consent = ": it takes --yes" if told["needs_yes"] else ""
+            lines.append(f"  {told['warning']}{consent}")
         return lines
     if again:
         lines.append(f"  {_next(context, name, told)}")

@@ -83,7 +83,7 @@ def _again(
     risk = risk_of(free)
     state: CampaignState = campaign.state
     if not parameters.get("dry_run"):
-        if risk.recipients and not parameters.get("yes"):
+        if risk.needs_consent and not parameters.get("yes"):
             raise UsageError(
                 f"{len(free)} recipients would be sent to again; {risk.sentence()}."
                 " To do it all the same: --yes"
@@ -96,6 +96,7 @@ def _again(
         **_told(state, str(kind), free, left, parameters),
         "risk": {"by_cause": dict(risk.by_cause), "queued": dict(risk.queued)},
         "warning": risk.sentence(),
+        "needs_yes": risk.needs_consent,
     }
 
 

@@ -40,7 +40,7 @@ AGAIN: Final = (Decision.RESEND, Decision.RETRY_FAILED)
 MAY_BE_QUEUED: Final = frozenset({C.UNREACHABLE, C.SILENCE, C.NO_ANSWER, C.COLLISION, C.RESTORED})
 """Nothing proves that the gateway's queue is rid of it: it may still go out by itself. (A timeout
 is the device's last word on its place, counters that add up leave no queue, and neither does a
-restart that was fenced.)"""
+restart that was fenced.) To send again takes consent there: nobody could stop the first one."""
 
 
 def parse_causes(words: Iterable[str]) -> tuple[UnknownCause, ...]:
@@ -56,8 +56,9 @@ def parse_causes(words: Iterable[str]) -> tuple[UnknownCause, ...]:
 class Risk:
     """What sending again risks, in numbers.
 
-    `by_cause`: recipients of causes that leave a queue behind. `queued`: those of them whose
-    gateway never confirmed that it took them back, by its name.
+    `by_cause`: recipients of whose last attempt nobody knows whether it went out, of every cause.
+    `queued`: those of causes that leave a queue behind whose gateway never confirmed that it took
+    them back, by its name.
     """
 
     by_cause: Mapping[str, int]
@@ -66,6 +67,11 @@ class Risk:
     @property
     def recipients(self) -> int:
         return sum(self.by_cause.values())
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether some of them may still go out by themselves, not only have gone out."""
+        return not MAY_BE_QUEUED.isdisjoint(self.by_cause)
 
     def sentence(self) -> str:
         """The risk in words; empty without one."""

@@ -22,6 +22,7 @@ from campaign.store.campaigns import CampaignRow, set_campaign_state
 from campaign.store.journal import Tally
 
 R = RecipientState
+_CAUSES = frozenset(UnknownCause)
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,11 @@ def undecided_counts(
 
 def risk_of(chosen: Sequence[Undecided]) -> Risk:
     """What sending to these again risks (a `failed` one has a cause only if nobody proved it)."""
-    risky = [one for one in chosen if one.cause in MAY_BE_QUEUED]
+    unknown = [one for one in chosen if one.cause in _CAUSES]
+    queued = [one for one in unknown if one.cause in MAY_BE_QUEUED and not one.taken_back]
     return Risk(
-        by_cause=dict(Counter(str(one.cause) for one in risky).most_common()),
-        queued=dict(Counter(one.gateway for one in risky if not one.taken_back).most_common()),
+        by_cause=dict(Counter(str(one.cause) for one in unknown).most_common()),
+        queued=dict(Counter(one.gateway for one in queued).most_common()),
     )
 
 

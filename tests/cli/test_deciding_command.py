@@ -65,7 +65,8 @@ def test_taking_unknown_ones_for_sent_names_them_by_cause(run: Run, bench: Bench
 def test_a_risky_resend_without_a_terminal_is_refused_in_numbers(run: Run, bench: Bench) -> None:
     done = run("resolve", "spring", "--cause", "all", "--as", "resend")
     assert done.exit_code == 2
-    assert "3 recipients would be sent to again; 2 of them may have gone out" in done.stderr
+    assert "3 recipients would be sent to again; 3 of them may have gone out" in done.stderr
+    assert "up to 3 people get the message twice; 2 may still stand in a" in done.stderr
     assert "--yes" in done.stderr
     assert states(bench) == ["failed", "unknown", "unknown", "unknown"]
 
@@ -82,8 +83,16 @@ def test_an_accepted_resend_tells_the_next_command(run: Run, bench: Bench) -> No
     assert states(bench) == ["failed", "pending", "pending", "pending"]
 
 
-def test_a_resend_that_no_queue_can_double_needs_no_consent(run: Run, bench: Bench) -> None:
-    assert run("resolve", "spring", "--cause", "timeout", "--as", "resend").exit_code == 0
+def test_a_resend_that_no_queue_can_double_needs_no_consent_but_tells_its_risk(
+    run: Run, bench: Bench
+) -> None:
+    risk = (
+        "1 of them may have gone out unreported (timeout 1): up to 1 people get the message twice"
+    )
+    dry = run("resolve", "spring", "--cause", "timeout", "--as", "resend", "--dry-run")
+    assert dry.stdout.splitlines()[1:] == [f"  {risk}"]
+    done = run("resolve", "spring", "--cause", "timeout", "--as", "resend")
+    assert (done.exit_code, done.stderr) == (0, f"note: {risk}\n")
     assert states(bench) == ["failed", "pending", "unknown", "unknown"]
 
 
@@ -93,6 +102,7 @@ def test_a_dry_run_says_what_would_happen(run: Run, bench: Bench) -> None:
     first, second = done.stdout.splitlines()
     assert first == "campaign spring: 2 recipients would be sent to once more (silence 2)"
     assert "up to 2 people get the message twice" in second
+    assert second.endswith(": it takes --yes")
     assert states(bench) == ["failed", "unknown", "unknown", "unknown"]
 
 

@@ -145,7 +145,7 @@ def test_a_resend_is_one_more_attempt_with_its_decision(ledger: Bench) -> None:
     assert told == {
         "as": "resend", "recipients": 2, "by_cause": {"silence": 2}, "left": {},
         "state": "running", "dry_run": False,
-        "risk": {"by_cause": {"silence": 2}, "queued": {"gw": 2}},
+        "risk": {"by_cause": {"silence": 2}, "queued": {"gw": 2}}, "needs_yes": True,
         "warning": "2 of them may have gone out unreported (silence 2): up to 2 people get the "
         "message twice; 2 may still stand in a gateway's queue, which never confirmed that it "
         "dropped them (gw 2)",
@@ -163,6 +163,30 @@ def test_a_resend_is_one_more_attempt_with_its_decision(ledger: Bench) -> None:
     assert ledger.claim(campaign) == []
     with pytest.raises(NothingToDo, match="none at all"):
         rule(ledger, "resend")
+
+
+@pytest.mark.parametrize("cause", [UnknownCause.REBOOT, UnknownCause.AMBIGUOUS])
+def test_what_left_no_queue_may_have_gone_out_too_and_needs_no_consent(
+    ledger: Bench, cause: UnknownCause
+) -> None:
+    unknown(ledger, 2, cause)
+    told = rule(ledger, "resend", yes=False)
+    assert isinstance(told, dict)
+    assert told["risk"] == {"by_cause": {cause: 2}, "queued": {}}
+    assert told["needs_yes"] is False
+    assert told["warning"] == (
+        f"2 of them may have gone out unreported ({cause} 2): up to 2 people get the message twice"
+    )
+
+
+def test_a_timeout_taken_for_failed_and_retried_may_have_gone_out_as_well(ledger: Bench) -> None:
+    campaign = ledger.campaign(2)
+    ledger.report(ledger.claim_one(campaign), failed=[(1, TIMEOUT, None), (2, FAILED, 1)], budget=1)
+    rule(ledger, "failed")
+    told = again(ledger)
+    assert isinstance(told, dict)
+    assert (told["recipients"], told["needs_yes"]) == (2, False)
+    assert told["risk"] == {"by_cause": {"timeout": 1}, "queued": {}}
 
 
 def test_a_resend_that_is_unknown_again_waits_for_another_decision(ledger: Bench) -> None:
