@@ -95,20 +95,24 @@ def spelt(counts: Mapping[str, int]) -> str:
 
 
 class Policy(StrEnum):
-    """What is decided by itself when a recipient becomes unknown."""
+    """What is decided by itself when a task is closed as unknown, or a timeout is reported."""
 
     HOLD = "hold"
     ASSUME_SENT = "assume-sent"
     RESEND = "resend"
 
 
-NEVER_BY_ITSELF: Final = frozenset({C.UNREACHABLE, C.COLLISION, C.RESTORED})
+NEVER_BY_ITSELF: Final = frozenset({C.UNREACHABLE, C.COLLISION})
 """The gateway was never made to drop these: sent again, they go out twice when it comes back."""
+
+_DECIDABLE: Final = tuple(cause for cause in C if cause is not C.RESTORED)
+"""What a policy may name. Whoever a restored copy still has waiting is no task's end: nothing is
+known of them, not even whether they were sent to."""
 
 
 def parse_policy(text: str) -> dict[UnknownCause, Policy]:
-    """`timeout:assume-sent,silence:hold`, or `hold`; causes not named are held. Raises
-    `UsageError`."""
+    """`timeout:assume-sent,silence:hold`, or `hold`; causes not named are held, and `all` names
+    those that a policy may decide. Raises `UsageError`."""
     policy: dict[UnknownCause, Policy] = {}
     for item in filter(None, (part.strip() for part in text.lower().split(","))):
         word, colon, what = item.partition(":")
@@ -116,7 +120,7 @@ def parse_policy(text: str) -> dict[UnknownCause, Policy]:
             continue
         if not colon or what not in set(Policy):
             raise UsageError(f"{item!r}: write CAUSE:{' or CAUSE:'.join(Policy)}")
-        for cause in parse_causes([word]):
+        for cause in _decidable(word):
             if what == Policy.RESEND and cause in NEVER_BY_ITSELF:
                 raise UsageError(
                     f"{cause}:resend is refused: its gateway's queue may still hold the message;"
@@ -124,6 +128,16 @@ def parse_policy(text: str) -> dict[UnknownCause, Policy]:
                 )
             policy[cause] = Policy(what)
     return policy
+
+
+def _decidable(word: str) -> tuple[UnknownCause, ...]:
+    causes = parse_causes([word])
+    if causes == (C.RESTORED,):
+        raise UsageError(
+            "restored is refused: nothing is known of whoever waited in a restored copy, so no"
+            " policy decides about them; see what reports still come, then campaign resolve"
+        )
+    return tuple(cause for cause in causes if cause in _DECIDABLE)
 
 
 def policy_for(

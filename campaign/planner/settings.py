@@ -93,8 +93,9 @@ MEANINGS: Mapping[str, str] = {
     "subscription-period": "how often a subscribed device tells its status unasked, at least 60 s",
     "sample-period": "how often the device's own statistics are stored during a run",
     "delete-fetched": "delete received messages on the device once they are stored here",
-    "on-unknown": "what is decided by itself about whoever becomes unknown, by cause, as "
-    "timeout:assume-sent,reboot:resend; whoever is not named is held",
+    "on-unknown": "what is decided by itself when a task is closed as unknown or a timeout is "
+    "reported, by cause, as timeout:assume-sent,reboot:resend; causes not named are held, and so "
+    "is whoever becomes unknown in another way",
 }
 
 _CHOICES = {

@@ -1,7 +1,13 @@
-"""The policy per cause: what is decided by itself the moment a recipient becomes unknown.
+"""The policy per cause: what is decided by itself the moment a task leaves recipients unknown.
 
-In the transaction that makes it unknown, by `policy`, with the setting as the reason. A recipient
-is sent to again by policy once at most, else a gateway that never answers would be fed for ever.
+That is when the task is closed as unknown, or a timeout is reported: in that transaction, by
+`policy`, with the setting as the reason. A recipient is sent to again by policy once at most, else
+a gateway that never answers would be fed for ever.
+
+On every other way to `unknown` it is held for somebody to decide. Those who were sent to again and
+then failed, were skipped, cancelled or released fall back to `unknown (ambiguous)`, for their first
+attempt was never proved to be anything: what a policy could say of it, it said then. And whoever
+waited in a restored copy is `unknown (restored)`, about which a policy is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +33,8 @@ def apply_policy(
     gateway_id: int,
     recipient_ids: Sequence[int],
 ) -> None:
-    """Decide about recipients that have just become unknown; without a policy they are held."""
+    """Decide about recipients whose task has just left them unknown; without a policy they are
+    held."""
     if not recipient_ids:
         return
     state, options = campaign_options(conn, campaign_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from campaign.errors import UsageError
@@ -106,6 +108,46 @@ def test_a_gateways_own_policy_holds_unless_the_campaign_has_one(ledger: Bench) 
     assert ledger.states(own) == ["unknown"]
 
 
+AGAIN_THEN_SENT = "reboot:resend,ambiguous:assume-sent"
+
+
+def cancelled(ledger: Bench, campaign: int) -> None:
+    ledger.do(cancel_waiting, ledger.now, campaign, "enough", by="operator eva")
+
+
+def failed(ledger: Bench, campaign: int) -> None:
+    ledger.report(ledger.claim_one(campaign), failed=[(1, 7, 38)], budget=1)
+
+
+def opted_out(ledger: Bench, campaign: int) -> None:
+    ledger.opt_out(ledger.number(1))
+    assert ledger.claim(campaign) == []
+
+
+@pytest.mark.parametrize("then", [cancelled, failed, opted_out])
+def test_whoever_falls_back_to_unknown_after_a_resend_is_held(
+    ledger: Bench, then: Callable[[Bench, int], None]
+) -> None:
+    campaign, task = begun(ledger, AGAIN_THEN_SENT)
+    lose(ledger, task)
+    assert ledger.states(campaign) == ["pending"]
+    then(ledger, campaign)
+    one = ledger.recipient(1)
+    assert (one["state"], one["cause"]) == ("unknown", "ambiguous")
+    assert [kind for kind, _ in by_policy(ledger)] == ["resend"]
+
+
+def test_whom_a_task_leaves_ambiguous_at_its_end_the_policy_decides(ledger: Bench) -> None:
+    campaign, task = begun(ledger, AGAIN_THEN_SENT, 2)
+    ledger.report(task, counters=(0, 1, 1, 0))
+    lose(ledger, task, UnknownCause.AMBIGUOUS)
+    assert ledger.states(campaign) == ["sent", "sent"]
+
+
+def test_every_cause_is_every_one_a_policy_decides_about() -> None:
+    assert set(parse_policy("all:assume-sent")) == set(UnknownCause) - {UnknownCause.RESTORED}
+
+
 def test_a_policy_is_read_by_cause() -> None:
     assert parse_policy("Timeout:assume-sent, no-answer:hold") == {
         UnknownCause.TIMEOUT: Policy.ASSUME_SENT,
@@ -119,6 +161,9 @@ def test_a_policy_is_read_by_cause() -> None:
         ("unreachable:resend", "queue may still hold"),
         ("collision:resend", "queue may still hold"),
         ("all:resend", "queue may still hold"),
+        ("restored:hold", "restored copy"),
+        ("restored:assume-sent", "restored copy"),
+        ("timeout:hold,restored:resend", "restored copy"),
         ("timeout", "write CAUSE:hold or"),
         ("timeout:perhaps", "write CAUSE:hold or"),
         ("weather:hold", "unknown cause 'weather'"),
