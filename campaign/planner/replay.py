@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, assert_never
 
+from campaign.planner.crediting import Arrivals, Sameness
 from campaign.planner.reconcile import Conclusion, Places, TaskEvidence, conclude, read_report
 from campaign.planner.states import Outcome
 from campaign.protocol.codes import CodeClass, classify_first_post
@@ -48,13 +49,15 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Receipted:
-    """A delivery receipt, pushed or polled; `number` may be empty, `port` untold."""
+    """A delivery receipt, pushed or polled; `number` may be empty, `port` untold. `same` tells it
+    from others: one that comes twice is one."""
 
     gateway_id: int
     at_ms: int
     port: int | None
     number: str
     delivered: bool
+    same: Sameness = (None, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +154,10 @@ class Replay:
 
     def __init__(self, tasks: Iterable[TaskFacts]) -> None:
         self.tasks: dict[int, TaskReplay] = {}
-        self._nameless: set[tuple[int, int | None]] = set()
         self._owners: dict[tuple[int, int], list[TaskFacts]] = {}
         self._by_number: dict[str, list[tuple[int, int]]] = {}
         self._fences: dict[tuple[int, int, str], _Fence] = {}
+        self.arrivals = Arrivals(self._by_number)
         for facts in tasks:
             self._owners.setdefault((facts.gateway_id, facts.tid), []).append(facts)
             if facts.foreign:
@@ -186,8 +189,7 @@ class Replay:
 
     def has_nameless(self, task: TaskReplay) -> bool:
         """Whether a receipt without a number came from a task's device and port."""
-        facts = task.facts
-        return any((facts.gateway_id, port) in self._nameless for port in (facts.port, None))
+        return self.arrivals.has_nameless(task.facts.gateway_id, task.facts.port)
 
     def _owner(self, item: Item, tid: int) -> TaskReplay | None:
         """The task a tid names. Should one have come round again: the newest written by then."""
@@ -207,8 +209,7 @@ class Replay:
 
     def _take_receipt(self, item: Receipted) -> None:
         bit = DELIVERED if item.delivered else UNDELIVERED
-        if not item.number:
-            self._nameless.add((item.gateway_id, item.port))
+        self.arrivals.take(item.gateway_id, item.at_ms, item.port, item.number, item.same)
         for task_id, idx in self._by_number.get(item.number, ()):
             task = self.tasks[task_id]
             here = item.port is None or item.port == task.facts.port

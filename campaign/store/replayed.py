@@ -18,6 +18,7 @@ from campaign.planner.replay import DELIVERED, UNDELIVERED, Item, Replay, TaskRe
 from campaign.planner.rulings import AGAIN
 from campaign.planner.states import Evidence, Outcome, RecipientState
 from campaign.store.audit import Finding
+from campaign.store.credited import ALONE, CAME, compare_credits
 from campaign.store.inbox import InboxReader
 from campaign.store.replaying import answered_items, orphans, pushed_items, task_facts, why_not
 from campaign.store.unproved import is_released
@@ -32,7 +33,7 @@ COUNTERS = "counters are the furthest that were reported"
 SUPPORT = "every state has its support"
 RELEASED = "whoever was given back was proved unsent"
 ACCEPTED = "accepted tasks have an answer, a listing or a report"
-LAWS = (OUTCOMES, COUNTERS, SUPPORT, RELEASED, ACCEPTED)
+LAWS = (OUTCOMES, COUNTERS, SUPPORT, RELEASED, ACCEPTED, CAME, ALONE)
 
 _SHOWN = 10
 _RESOLVED = {"resolved_sent": R.SENT, "resolved_failed": R.FAILED}
@@ -61,6 +62,7 @@ def replayed(
     found = _Found()
     _compare_tasks(conn, campaign_id, replay, found)
     _compare_recipients(conn, campaign_id, replay, found)
+    compare_credits(conn, campaign_id, replay, found.check)
     return found.findings()
 
 

@@ -127,14 +127,18 @@ def _pushed(row: InboxRow) -> Iterator[Item]:
 
 
 def _receipts(gateway_id: int, at_ms: int, messages: Iterable[ReceivedSms]) -> Iterator[Receipted]:
+    seen: Counter[tuple[int | None, str, int | None, int]] = Counter()
     for message in messages:
         if not message.receipt or message.receipt_code is None:
             continue
-        kind = classify_receipt(message.receipt_code)
+        port = message.port.number if message.port else None
+        number, code = message.recipient_digits, message.receipt_code
+        seen[port, number, message.at, code] += 1  # one for each part of a message
+        same = message.at, code, seen[port, number, message.at, code]
+        kind = classify_receipt(code)
         if kind is not ReceiptClass.TRYING:
-            port = message.port.number if message.port else None
             delivered = kind is ReceiptClass.DELIVERED
-            yield Receipted(gateway_id, at_ms, port, message.recipient_digits, delivered)
+            yield Receipted(gateway_id, at_ms, port, number, delivered, same)
 
 
 def answered_items(conn: sqlite3.Connection) -> Iterator[Item]:

@@ -15,6 +15,7 @@ import trio
 from campaign.planner.replay import Item, Reported
 from campaign.protocol.device_codec import decode_send_sms
 from campaign.store.audit import Finding
+from campaign.store.credited import ALONE, CAME
 from campaign.store.inbox import Arrived, InboxWriter
 from campaign.store.journal import write_meta
 from campaign.store.optouts import OptOut, add_optouts
@@ -85,7 +86,21 @@ async def test_in_any_order_the_replay_ends_at_what_is_stored(
             assert replay(world, shuffled) == found
 
 
+ONLY_BY_RECEIPT = "evidence = 'receipt' AND told = 0"
+RIVAL = f"""
+    INSERT INTO attempts (task_id, idx, recipient_id, live, outcome, evidence, told)
+    SELECT t.id, t.size + row_number() OVER (PARTITION BY t.id), a.recipient_id, 0, NULL, 'none', 0
+    FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id WHERE a.{ONLY_BY_RECEIPT}
+"""
 HARMS = [
+    (CAME, "UPDATE attempts SET receipts = receipts + 1 WHERE receipts > 0"),
+    (CAME, "UPDATE attempts SET receipts = 1 WHERE receipts = 0 AND outcome = 'failed'"),
+    (
+        ALONE,
+        f"""UPDATE tasks SET created_ms = created_ms + 86400000
+        WHERE id IN (SELECT task_id FROM attempts WHERE {ONLY_BY_RECEIPT})""",
+    ),
+    (ALONE, RIVAL),
     (OUTCOMES, "UPDATE attempts SET outcome = 'failed', told = 2 WHERE outcome = 'sent'"),
     (OUTCOMES, "UPDATE attempts SET outcome = 'sent', told = 4 WHERE outcome = 'failed'"),
     (OUTCOMES, "UPDATE attempts SET outcome = NULL, evidence = 'none' WHERE outcome = 'timeout'"),

@@ -55,7 +55,8 @@ ASKED = st.sampled_from(("7", "7,8"))
 ITEM: st.SearchStrategy[Item] = st.one_of(
     st.builds(Reported, GATEWAY, TIME, REPORT),
     st.builds(
-        Receipted, GATEWAY, TIME, st.none() | st.integers(1, 2), NUMBER, st.booleans()
+        Receipted, GATEWAY, TIME, st.none() | st.integers(1, 2), NUMBER, st.booleans(),
+        st.tuples(st.none(), st.just(0), st.integers(1, 2)),
     ),
     st.builds(
         Judged, GATEWAY, TIME, st.dictionaries(TID, st.sampled_from((0, 8, 13, 16))), st.booleans()
@@ -76,7 +77,7 @@ def replayed(*items: Item) -> Replay:
 def summed(items: Sequence[Item]) -> tuple[Any, ...]:
     replay = replayed(*items)
     nameless = [replay.has_nameless(task) for task in replay.tasks.values()]
-    return replay.tasks, nameless
+    return replay.tasks, nameless, replay.arrivals.all()
 
 
 @given(st.lists(ITEM, max_size=12), st.data())

@@ -19,6 +19,7 @@ _BY_CIVIL_TIME = frozenset(
         "nobody is written to after opting out",
         "nothing is sent outside the window",
         "the pace that was asked for is kept",
+        "a receipt that alone proves a message can be nobody else's",
     }
 )
 """Civil times of two programs, or of two runs, are compared: worth nothing where the clock was
