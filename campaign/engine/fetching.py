@@ -8,6 +8,7 @@ be told to delete what was stored.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,13 +67,14 @@ async def fetch_inbox(
     device: Device,
     door: Door,
     optouts: Path,
-    now_ms: int,
+    now_ms: Callable[[], int],
     gateway_id: int,
     cursor: Cursor,
     *,
     delete: bool = False,
 ) -> Fetched:
-    """Read the device's inbox from the cursor to its end and store it, page by page.
+    """Read the device's inbox from the cursor to its end and store it, page by page, each with the
+    time at which it came.
 
     Raises what `Device.sms_page` raises; what was stored until then stays stored.
     """
@@ -91,13 +93,13 @@ async def fetch_inbox(
         told = len(page.messages) + len(page.odd)
         following = page.next_sms if page.next_sms > at else at + told
         done = replace(done, cursor=Cursor(page.ssrc or None, following), last=reading)
-        done = await _keep(door, optouts, now_ms, gateway_id, at, reading, done)
+        done = await _keep(door, optouts, now_ms(), gateway_id, at, reading, done)
         if delete and told:
             gone = await device.sms_page(sms_id=at, sms_num=told, delete=True)
             done = replace(done, deleted=done.deleted + told)
             # a device that restarted, or whose full inbox dropped its oldest, deletes others than
             # were read: it lists them in its answer, and nowhere else any more
-            done = await _keep(door, optouts, now_ms, gateway_id, at, gone, done)
+            done = await _keep(door, optouts, now_ms(), gateway_id, at, gone, done)
         if following == at or not told:
             break
         at = following
@@ -149,7 +151,7 @@ async def fetch(run: Run, gateway: Gateway, *, delete: bool | None = None) -> Fe
         gateway.device,
         _EngineDoor(run),
         run.optouts,
-        run.now_ms(),
+        run.now_ms,
         gateway.id,
         Cursor(row.sms_ssrc, row.sms_next),
         delete=run.settings_now(gateway).delete_fetched if delete is None else delete,

@@ -12,7 +12,10 @@ import httpx
 import pytest
 import trio
 
+from campaign.engine.fetching import Cursor, fetch_inbox
+from campaign.planner.settings import Settings
 from campaign.protocol.codec import decode_sms_page
+from campaign.store.door import InlineStore
 from campaign.store.gateways import get_gateway
 from campaign.store.inbound import list_inbound
 from campaign.store.inbox import Arrived
@@ -292,3 +295,27 @@ async def test_a_receipt_that_lay_in_the_inbox_for_days_proves_no_more_than_when
         await trio.sleep(80 * 3600)
         await world.resume()
         assert world.states("first") == world.states("second") == {"unknown": 1}
+
+
+async def test_an_opt_out_counts_from_when_its_page_came_not_from_when_it_was_asked_for(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        await world.launch(numbers(1))
+        (stop,) = numbers(1)
+        world.simulators["sim1"].receive(1, stop, "STOP")
+        run = world.run()
+        device = run.connect(get_gateway(world.conn, "sim1"), Settings())
+        slow = 8.0
+
+        async def slowly(request: httpx.Request, forward: Any) -> httpx.Response:
+            await trio.sleep(slow)
+            answer: httpx.Response = await forward(request)
+            return answer
+
+        world.put_between("sim1", slowly)
+        asked = world.env.wall_ms()
+        door = InlineStore(world.conn)
+        await fetch_inbox(device, door, world.optouts, world.env.wall_ms, 1, Cursor())
+        await device.aclose()
+        assert [entry.at_ms - asked for entry in list_optouts(world.optouts)] == [slow * 1000]
