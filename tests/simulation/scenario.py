@@ -228,7 +228,7 @@ def _device(rng: random.Random, nth: int, *, hostile: bool) -> DevicePlan:
         "task-size": rng.choice(("1", "2", "5", "20")),
         "post-tasks": rng.choice(("1", "3", "100")),
         "tid-memory": rng.choice(("0", "10m", "10m", "10m")),
-        "status-period": rng.choice(("10s", "30s", "90s")),
+        "status-period": rng.choice(("10s", "30s", "30s", "90s", "90s")),
         "task-report-count": rng.choice(("1", "10")),
         "report-count": rng.choice(("1", "100")),
         "keep-plus": rng.choice(("no", "yes")),
@@ -292,9 +292,11 @@ def _campaigns(rng: random.Random) -> tuple[CampaignPlan, ...]:
         if rng.random() < 0.1:  # the world begins at ten: closed for a minute or two
             options["window"] = rng.choice(("10:02-10:01", "10:03-10:00"))
             options["timezone"] = "UTC"
+        settings = {"receipt-wait": rng.choice(("10m", "2m", "2m"))}
         if rng.random() < 0.1:
             policy = rng.choice(("timeout:assume-sent", "timeout:resend", "reboot:resend"))
-            options["settings"] = {"on-unknown": policy}
+            settings["on-unknown"] = policy
+        options["settings"] = settings
         plans.append(
             CampaignPlan(
                 name=f"c{nth + 1}",
