@@ -15,7 +15,7 @@ from campaign.service.sources import parse_sources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LAUNCH_OPTIONS = (
+_MESSAGE = (
     click.option(
         "--message",
         metavar="TEXT|@FILE",
@@ -29,13 +29,22 @@ _LAUNCH_OPTIONS = (
         help="Send an MMS with this jpg, gif, txt or mp3; up to 5, 100 KiB together.",
     ),
     click.option("--subject", help="The subject of an MMS."),
+)
+
+_WHERE = (
     click.option(
         "--gateway", "gateways", multiple=True, metavar="G", help="Only this gateway; repeatable."
     ),
     click.option("--ports", default="all", show_default=True, help="Only these ports, as 1-8,12."),
+)
+
+_PACE = (
     click.option("--rate", help="For the whole campaign, as 20/s or 600/min; evenly spaced."),
     click.option("--per-port", help="For each port, as 6/min."),
     click.option("--interval", help="Random gap between two messages of a port, as 3s-6s."),
+)
+
+_WHEN = (
     click.option(
         "--window",
         metavar="08:00-21:00|any",
@@ -45,6 +54,9 @@ _LAUNCH_OPTIONS = (
     click.option(
         "--timezone", help="Zone of the window, as Asia/Shanghai. Default: this machine's."
     ),
+)
+
+_OUTCOME = (
     click.option(
         "--retries",
         type=click.IntRange(0, 20),
@@ -58,8 +70,14 @@ _LAUNCH_OPTIONS = (
         show_default=True,
         help="Ask for delivery receipts.",
     ),
+)
+
+_LIST = (
     click.option("--region", metavar="CN", help="Country of numbers written without its code."),
     click.option("--phone-column", metavar="C", help="Header or position of the phone column."),
+)
+
+_SETTINGS = (
     click.option(
         "--set",
         "settings",
@@ -68,6 +86,8 @@ _LAUNCH_OPTIONS = (
         help="A time or limit for this campaign, as report-horizon=20s; see gateway show.",
     ),
 )
+
+_LAUNCH_OPTIONS = (*_MESSAGE, *_WHERE, *_PACE, *_WHEN, *_OUTCOME, *_LIST, *_SETTINGS)
 
 
 def _sources(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Any:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
+from campaign.engine.gates import shut
+from campaign.engine.order import in_turn, served
 from campaign.engine.returnpath import return_path
-from campaign.engine.runtime import Campaign, Gateway, Instant, Port, Run
+from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
+from campaign.engine.tokens import take_tokens
 from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
 from campaign.gateway.line import SESSION_ENDED
-from campaign.planner.pacing import Bucket
-from campaign.planner.routing import PortFacts, Turn, plan_turn
+from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState
 from campaign.protocol.device_codec import decode_task
@@ -58,14 +60,10 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     busy = await run.store.read(outstanding, gateway.id)
     for port in gateway.ports.values():
         port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
-    # in turn, so that one campaign does not stand in the way of the next
-    for campaign_id in sorted(run.targets, key=lambda id_: (id_ <= gateway.last_served, id_)):
-        campaign = run.campaigns[campaign_id]
-        if campaign.state in _HALTED or not campaign.takes(gateway):
-            continue
+    for campaign in in_turn(run, gateway):
         claimed, wake_at = await _claim(run, gateway, campaign, busy)
         if claimed:
-            gateway.last_served = campaign_id
+            served(gateway, campaign)
             await _post(run, gateway, claimed, began)
             return True, None
         if wake_at is not None:
@@ -77,11 +75,10 @@ async def _claim(
     run: Run, gateway: Gateway, campaign: Campaign, busy: dict[int, int]
 ) -> tuple[list[ClaimedTask], float | None]:
     now = run.env.monotonic()
-    wall = run.env.wall()
-    if campaign.window is not None and not campaign.window.is_open(wall):
-        opens = campaign.window.next_open(wall)
-        campaign.why[gateway.name] = f"the sending window opens at {opens:%Y-%m-%d %H:%M %Z}"
-        return [], now + (opens - wall).total_seconds()
+    closed = shut(run, campaign)
+    if closed is not None:
+        campaign.why[gateway.name] = Waiting(closed.why, closed.until)
+        return [], closed.until
     pending, in_flight, due_ms = await run.store.read(work_left, campaign.id)
     # what is due already waits for a port, not for a time: waking at a past time would spin
     wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
@@ -91,11 +88,11 @@ async def _claim(
     settings = run.settings(gateway, campaign.id)
     turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
     if not turn.grants:
-        campaign.why[gateway.name] = turn.why
+        campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         wakes += [] if turn.wake_at is None else [turn.wake_at]
         return [], min(wakes, default=None)
-    campaign.why.pop(gateway.name, None)
-    give_back = _take_tokens(run, gateway, campaign, turn, settings, now)
+    campaign.why[gateway.name] = Waiting("", ports=turn.waits)
+    give_back = take_tokens(run, gateway, campaign, turn, settings, now)
     files = await attachments_of(run, campaign.id)
     order = ClaimOrder(
         epoch=run.epoch,
@@ -134,12 +131,12 @@ def _plan(
 ) -> Turn:
     held = return_path(run, gateway, settings, now)
     if held is not None and not held.probe:
-        return Turn((), held.until, held.why)
+        return Turn((), held=Shut(held.why, held.until))
     single = gateway.is_old or any(
         (campaign.options.rate, campaign.options.per_port, campaign.options.interval)
     )
     if campaign.options.rate and not campaign.bucket.ready(now):
-        return Turn((), campaign.bucket.next_at, "pacing")
+        return Turn((), held=Shut("pacing", campaign.bucket.next_at))
     turn = plan_turn(
         gateway.id,
         [
@@ -166,37 +163,6 @@ def _plan(
         gateway.probes += 1
         gateway.last_probe = now
     return turn
-
-
-def _take_tokens(
-    run: Run,
-    gateway: Gateway,
-    campaign: Campaign,
-    turn: Turn,
-    settings: Settings,
-    now: float,
-) -> Callable[[], None]:
-    """Take the rate's and the ports' tokens before the claim (two gateways share one rate);
-    returns how to give them back."""
-    before: list[tuple[Campaign | Port, Bucket]] = [(campaign, campaign.bucket)]
-    rate, per_port = campaign.options.parsed_rate, campaign.options.parsed_per_port
-    interval = campaign.options.parsed_interval
-    if rate is not None:
-        campaign.bucket = campaign.bucket.take(now, rate.gap)
-    if per_port is not None or interval is not None or gateway.is_old:
-        for grant in turn.grants:
-            port = gateway.ports[grant.port]
-            before.append((port, port.bucket))
-            gap = interval.pick(run.env.rng.random()) if interval is not None else 0.0
-            gap = max(gap, per_port.gap if per_port is not None else 0.0)
-            gap = max(gap, settings.legacy_gap if gateway.is_old else 0.0)
-            port.bucket = port.bucket.take(now, gap, strict=True)
-
-    def give_back() -> None:
-        for owner, bucket in before:
-            owner.bucket = bucket
-
-    return give_back
 
 
 async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], began: Instant) -> None:

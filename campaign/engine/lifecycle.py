@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
-from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.runtime import Campaign, Gateway, Run, Waiting
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.campaigns import (
     counts,
@@ -78,7 +78,9 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
         if now < over:
             # a receipt also proves what no report told: unknown ones are waited for as well
             until = run.later(over - now)[11:16]
-            campaign.why = {"receipts": f"{missing} missing, at most until {until} UTC"}
+            campaign.why = {
+                "receipts": Waiting(f"{missing} missing, at most until {until} UTC", over)
+            }
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
     reopened = run.reopened
@@ -151,8 +153,9 @@ def _reason(campaign: Campaign) -> str | None:
     if campaign.state is CampaignState.PAUSED:
         return "paused"
     reasons: dict[str, list[str]] = {}
-    for name, why in campaign.why.items():
-        reasons.setdefault(why, []).append(name)
+    for name, waiting in campaign.why.items():
+        if waiting.why:
+            reasons.setdefault(waiting.why, []).append(name)
     return "; ".join(f"{', '.join(sorted(names))}: {why}" for why, names in reasons.items()) or None
 
 

@@ -17,7 +17,7 @@ from campaign.env import Env
 from campaign.gateway.client import Device
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
-from campaign.planner.routing import active_slots
+from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState
 from campaign.planner.template import Template
@@ -133,6 +133,18 @@ class Gateway:
         return self.settings.api_version == "1.0"
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Why a campaign sends nothing, or not all it could, through one gateway.
+
+    `until` is on the monotonic clock, None: until something happens; `why` is empty while it sends.
+    """
+
+    why: str
+    until: float | None = None
+    ports: tuple[Wait, ...] = ()
+
+
 @dataclass
 class Campaign:
     """One campaign in this run, its options parsed once."""
@@ -146,8 +158,8 @@ class Campaign:
     chosen_ports: frozenset[int] | None
     bucket: Bucket = field(default_factory=Bucket)
     state: CampaignState = CampaignState.RUNNING
-    why: dict[str, str] = field(default_factory=dict)
-    """What it waits for, by gateway name."""
+    why: dict[str, Waiting] = field(default_factory=dict)
+    """What it waits for, by gateway name (or `receipts`)."""
     waiting_for: str | None = ""
     """What it waits for, as it was last stored; empty: nothing was stored yet."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))

@@ -9,7 +9,7 @@ import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.fetching import fetch_if_there
-from campaign.engine.runtime import Gateway, Port, Run
+from campaign.engine.runtime import Gateway, Port, Run, Waiting
 from campaign.engine.sampling import ALL_TIME
 from campaign.engine.subscribing import subscribe_if_due
 from campaign.engine.watch import after_restart, keep_look
@@ -48,7 +48,7 @@ async def sign_in(run: Run, gateway: Gateway) -> bool:
                 run.notice(f"{gateway.name} cannot be reached ({trouble}): waiting for it")
             for campaign in run.campaigns.values():
                 if campaign.takes(gateway):
-                    campaign.why[gateway.name] = f"cannot be reached: {trouble}"
+                    campaign.why[gateway.name] = Waiting(f"cannot be reached: {trouble}")
             run.ring(g for g in run.gateways.values() if g is not gateway)
             await trio.sleep(wait)
             wait = min(_LONGEST_WAIT, wait * 2)

@@ -23,6 +23,14 @@ def active_slots(states: Iterable[PortState]) -> list[PortState]:
 
 
 @dataclass(frozen=True)
+class Shut:
+    """Why nothing may go to a port now, and until when (None: until something happens)."""
+
+    why: str
+    until: float | None = None
+
+
+@dataclass(frozen=True)
 class PortFacts:
     """One port as the dispatcher knows it. Times are on the monotonic clock."""
 
@@ -33,15 +41,48 @@ class PortFacts:
     ready_at: float = 0.0
     rests_until: float | None = None
     probing: bool = False
+    shut: Shut | None = None
+    """A limit that leaves no room for a single message."""
+    room: int | None = None
+    """The most messages that limits leave room for; None: no limit."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What one port waits for, and until when (None: until something happens)."""
+
+    port: int
+    why: str
+    until: float | None = None
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What may be claimed now, when to look again (None: when something happens), and why."""
+    """What may be claimed now, and what each of the other ports waits for.
+
+    `held` is what keeps the whole gateway from sending, whatever its ports could do.
+    """
 
     grants: tuple[Grant, ...]
-    wake_at: float | None
-    why: str
+    waits: tuple[Wait, ...] = ()
+    held: Shut | None = None
+
+    @property
+    def wake_at(self) -> float | None:
+        """When to look again; None: when something happens."""
+        times = [wait.until for wait in self.waits]
+        times += [self.held.until] if self.held is not None else []
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def why(self) -> str:
+        """Every wait in words, equal ones counted."""
+        if self.held is not None:
+            return self.held.why
+        counts: dict[str, int] = {}
+        for wait in self.waits:
+            counts[wait.why] = counts.get(wait.why, 0) + 1
+        return ", ".join(f"{n} port{'s' * (n > 1)} {why}" for why, n in counts.items())
 
 
 def plan_turn(
@@ -61,37 +102,34 @@ def plan_turn(
     interval is set), `slow_start` at most one outstanding per port until the return path is proved.
     """
     grants: list[Grant] = []
-    wakes: list[float] = []
-    waits: dict[str, int] = {}
+    waits: list[Wait] = []
     left = budget
     # the emptiest port first, so that the last few recipients go to idle SIMs
     for facts in sorted(ports, key=lambda facts: (facts.outstanding, facts.port)):
-        free, why, wake = _free(facts, now, fair=max(1, fair), single=single, slow_start=slow_start)
-        if free <= 0:
-            waits[why] = waits.get(why, 0) + 1
-            if wake is not None:
-                wakes.append(wake)
+        free = _free(facts, now, fair=max(1, fair), single=single, slow_start=slow_start)
+        if isinstance(free, Wait):
+            waits.append(free)
             continue
         count = free if left is None else min(free, left)
         if count > 0:
             grants.append(Grant(facts.port, count, f"{gateway_id}:{facts.port}"))
             left = None if left is None else left - count
-    why = ", ".join(f"{count} port{'s' * (count > 1)} {why}" for why, count in waits.items())
-    return Turn(tuple(grants), min(wakes, default=None), why)
+    return Turn(tuple(grants), tuple(waits))
 
 
-def _free(
-    facts: PortFacts, now: float, *, fair: int, single: bool, slow_start: bool
-) -> tuple[int, str, float | None]:
+def _free(facts: PortFacts, now: float, *, fair: int, single: bool, slow_start: bool) -> int | Wait:
     """Free messages of one port, else why there are none and when that may change."""
     if not facts.usable:
-        return 0, "cannot send", None
+        return Wait(facts.port, "cannot send")
+    if facts.shut is not None:
+        return Wait(facts.port, facts.shut.why, facts.shut.until)
     if facts.rests_until is not None and now < facts.rests_until:
-        return 0, "resting after failures", facts.rests_until
+        return Wait(facts.port, "resting after failures", facts.rests_until)
     if now < facts.ready_at:
-        return 0, "pacing", facts.ready_at
+        return Wait(facts.port, "pacing", facts.ready_at)
     window = 1 if slow_start or facts.probing or facts.rests_until is not None else facts.window
     free = min(window, fair) - facts.outstanding
     if free <= 0:
-        return 0, "waiting for the first report" if slow_start else "busy", None
-    return (1 if single else free), "", None
+        return Wait(facts.port, "waiting for the first report" if slow_start else "busy")
+    free = 1 if single else free
+    return free if facts.room is None else min(free, facts.room)

@@ -11,12 +11,14 @@ from campaign.planner.reconcile import TAIL
 @dataclass(frozen=True)
 class Claimable:
     """One waiting recipient. `text` None is the campaign's constant message; `avoid` is the place
-    ('gateway:port') of its last proved failure."""
+    ('gateway:port') of its last proved failure; `parts` is how many SMS its text makes."""
 
     id: int
     number: str
     text: str | None
     avoid: str | None = None
+    lane: int = 0
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Grant:
     port: int
     count: int
     place: str
+    lanes: frozenset[int] | None = None
+    """The lanes whose recipients may go there; None: all."""
+
+    def takes(self, lane: int) -> bool:
+        return self.lanes is None or lane in self.lanes
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,16 @@ class PlannedTask:
     port: int
     text: str | None
     recipients: tuple[Claimable, ...]
+
+    @property
+    def lane(self) -> int:
+        """That of all its recipients: what may go out at the same times."""
+        return self.recipients[0].lane
+
+    @property
+    def parts(self) -> int:
+        """SMS parts on air, of all recipients together."""
+        return sum(recipient.parts for recipient in self.recipients)
 
 
 def split(
@@ -59,6 +76,8 @@ def split(
             grant = grants[(turn + step) % len(grants)]
             if room[grant.port] == 0 or (recipient.avoid == grant.place and not only_place):
                 continue
+            if not grant.takes(recipient.lane):
+                continue
             dealt[grant.port].append(recipient)
             room[grant.port] -= 1
             turn = (turn + step + 1) % len(grants)
@@ -67,12 +86,12 @@ def split(
 
 
 def _tasks(port: int, recipients: list[Claimable], task_size: int) -> list[PlannedTask]:
-    by_text: dict[str | None, list[Claimable]] = {}
+    alike: dict[tuple[int, str | None], list[Claimable]] = {}
     for recipient in recipients:
-        by_text.setdefault(recipient.text, []).append(recipient)
+        alike.setdefault((recipient.lane, recipient.text), []).append(recipient)
     return [
         PlannedTask(port, text, tuple(task))
-        for text, group in by_text.items()
+        for (_, text), group in alike.items()
         for task in _told_apart(group, task_size)
     ]
 

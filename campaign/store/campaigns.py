@@ -199,7 +199,7 @@ def drop_draft(conn: sqlite3.Connection, campaign_id: int) -> None:
         "SELECT 1 FROM campaigns WHERE id = ? AND state = 'importing'", (campaign_id,)
     ).fetchone():
         return
-    for table in ("recipients", "refusals", "tallies", "decisions", "attachments"):
+    for table in ("recipients", "refusals", "tallies", "decisions", "attachments", "lanes"):
         conn.execute(f"DELETE FROM {table} WHERE campaign_id = ?", (campaign_id,))
     conn.execute("DELETE FROM campaigns WHERE id = ?", (campaign_id,))
 

@@ -38,11 +38,14 @@ class ClaimOrder:
     most_tasks: int
     only_place: bool
     now_ms: int
+    lanes: Sequence[int] = (0,)
+    """The lanes that may be claimed from now."""
 
 
 @dataclass(frozen=True)
 class ClaimedTask:
-    """A task whose intent is committed. `body` goes on the wire byte for byte."""
+    """A task whose intent is committed. `body` goes on the wire byte for byte; `parts` is how many
+    SMS it puts on air."""
 
     id: int
     campaign_id: int
@@ -50,6 +53,7 @@ class ClaimedTask:
     port: int
     size: int
     body: bytes
+    parts: int
 
 
 def start_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
@@ -100,8 +104,20 @@ def _wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int, tally: Ta
 
 
 def _waiting(conn: sqlite3.Connection, order: ClaimOrder, tally: Tally) -> list[Claimable]:
-    wanted = sum(grant.count for grant in order.grants)
-    places = {grant.place for grant in order.grants}
+    """Those who wait in the lanes asked for, as many of each as its ports take, oldest first."""
+    found: list[Claimable] = []
+    for lane in order.lanes:
+        grants = [grant for grant in order.grants if grant.takes(lane)]
+        if grants:
+            found += _waiting_in(conn, order, lane, grants, tally)
+    return sorted(found, key=lambda recipient: recipient.id)
+
+
+def _waiting_in(
+    conn: sqlite3.Connection, order: ClaimOrder, lane: int, grants: Sequence[Grant], tally: Tally
+) -> list[Claimable]:
+    wanted = sum(grant.count for grant in grants)
+    places = {grant.place for grant in grants}
     # whoever cannot go to the one place there is now must not stand in the way of those behind;
     # '' is nobody's place
     avoided = places.pop() if len(places) == 1 and not order.only_place else ""
@@ -109,12 +125,12 @@ def _waiting(conn: sqlite3.Connection, order: ClaimOrder, tally: Tally) -> list[
         rows = conn.execute(
             # uses recipients_pending, in primary-key order
             """
-            SELECT r.id, r.number, r.text, r.avoid, o.number IS NOT NULL AS opted_out
+            SELECT r.id, r.number, r.text, r.avoid, r.parts, o.number IS NOT NULL AS opted_out
             FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
-            WHERE r.campaign_id = ? AND r.state = 'pending' AND r.avoid IS NOT ?
+            WHERE r.campaign_id = ? AND r.lane = ? AND r.state = 'pending' AND r.avoid IS NOT ?
             ORDER BY r.id LIMIT ?
             """,
-            (order.campaign_id, avoided, wanted),
+            (order.campaign_id, lane, avoided, wanted),
         ).fetchall()
         opted_out = [row["id"] for row in rows if row["opted_out"]]
         _skip(conn, order.campaign_id, opted_out, tally)
@@ -122,7 +138,7 @@ def _waiting(conn: sqlite3.Connection, order: ClaimOrder, tally: Tally) -> list[
         if not opted_out or len(opted_out) < len(rows):
             break
     return [
-        Claimable(row["id"], row["number"], row["text"], row["avoid"])
+        Claimable(row["id"], row["number"], row["text"], row["avoid"], lane, row["parts"])
         for row in rows
         if not row["opted_out"]
     ]
@@ -161,19 +177,21 @@ def _write_down(
     for task_id, (tid, task) in enumerate(zip(tids, planned, strict=True), last + 1):
         numbers = [recipient.number for recipient in task.recipients]
         body, digest = build(tid, task.port, numbers, task.text)
-        claimed.append(ClaimedTask(task_id, order.campaign_id, tid, task.port, len(numbers), body))
+        claimed.append(
+            ClaimedTask(task_id, order.campaign_id, tid, task.port, len(numbers), body, task.parts)
+        )
         rows.append(
             (
                 task_id, order.campaign_id, order.gateway_id, tid, task.port, len(numbers), body,
                 digest, order.boot_id, order.epoch, last + 1, order.now_ms,
-                order.now_ms,
+                order.now_ms, task.lane, task.parts,
             )
         )  # fmt: skip
     conn.executemany(
         """
         INSERT INTO tasks (id, campaign_id, gateway_id, tid, port, state, size, body, sha256,
-                           boot_id, epoch, post_id, posts, created_ms, intent_ms)
-        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?)
+                           boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts)
+        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)
         """,
         rows,
     )
@@ -244,7 +262,8 @@ def reclaim_planned(
     refuse_old(conn)
     rows = conn.execute(
         """
-        SELECT t.id, t.campaign_id, t.tid, t.port, t.size, t.body, c.state AS campaign_state,
+        SELECT t.id, t.campaign_id, t.tid, t.port, t.size, t.body, t.parts,
+            c.state AS campaign_state,
             EXISTS (SELECT 1 FROM attempts AS a JOIN recipients AS r ON r.id = a.recipient_id
                     LEFT JOIN optouts.optouts AS o ON o.number = r.number
                     WHERE a.task_id = t.id AND (a.live = 0 OR o.number IS NOT NULL)) AS stale
@@ -265,7 +284,13 @@ def reclaim_planned(
             continue
         ready.append(
             ClaimedTask(
-                row["id"], row["campaign_id"], row["tid"], row["port"], row["size"], row["body"]
+                row["id"],
+                row["campaign_id"],
+                row["tid"],
+                row["port"],
+                row["size"],
+                row["body"],
+                row["parts"],
             )
         )
     conn.executemany(

@@ -122,6 +122,80 @@ def _told(db: Database) -> None:
     db.execute("ALTER TABLE gateways DROP COLUMN index_base")
 
 
+@ledger_migrations(name="0005_scheduler")
+def _scheduler(db: Database) -> None:
+    for statement in _SCHEDULER:
+        db.execute(statement)
+
+
+_SCHEDULER = (
+    # a lane: recipients of a campaign that may be sent to at the same times and places
+    "ALTER TABLE recipients ADD COLUMN lane INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX recipients_pending",
+    # claim_due walks a lane in primary-key order
+    "CREATE INDEX recipients_pending ON recipients(campaign_id, lane, id) WHERE state = 'pending'",
+    """
+    CREATE TABLE lanes (
+        campaign_id INTEGER NOT NULL REFERENCES campaigns(id),
+        lane INTEGER NOT NULL,
+        zones TEXT NOT NULL DEFAULT '',    -- IANA names, comma separated; empty: the campaign's own
+        route TEXT NOT NULL DEFAULT '',    -- the rule that says where they may go; empty: anywhere
+        sim TEXT NOT NULL DEFAULT '',      -- the SIM that wrote to them before, where it is to stay
+        PRIMARY KEY (campaign_id, lane)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "ALTER TABLE campaigns ADD COLUMN start_ms INTEGER",
+    "ALTER TABLE campaigns ADD COLUMN deadline_ms INTEGER",
+    "ALTER TABLE campaigns ADD COLUMN most_parts INTEGER NOT NULL DEFAULT 1",
+    # 1: the canary was judged and the rest may go
+    "ALTER TABLE campaigns ADD COLUMN sampled INTEGER NOT NULL DEFAULT 0 CHECK (sampled IN (0, 1))",
+    "ALTER TABLE campaigns ADD COLUMN forecast TEXT",  # JSON: what was planned when it started
+    "ALTER TABLE tasks ADD COLUMN lane INTEGER NOT NULL DEFAULT 0",
+    # SMS parts of all its recipients, and the SIM they are charged to
+    "ALTER TABLE tasks ADD COLUMN parts INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tasks ADD COLUMN sim TEXT",
+    "ALTER TABLE tasks ADD COLUMN until_ms INTEGER",  # nothing of it may go on air from then on
+    "CREATE INDEX tasks_sim ON tasks(sim, closed_ms) WHERE sim IS NOT NULL",
+    """
+    CREATE TABLE sim_usage (
+        sim TEXT NOT NULL,                 -- its ICCID, else gateway:port or gateway:port.slot
+        period TEXT NOT NULL CHECK (period IN ('hour', 'day', 'month')),
+        start_ms INTEGER NOT NULL,
+        end_ms INTEGER NOT NULL,
+        segments INTEGER NOT NULL CHECK (segments >= 0),
+        recipients INTEGER NOT NULL CHECK (recipients >= 0),
+        PRIMARY KEY (sim, period, start_ms)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE sim_contacts (
+        sim TEXT NOT NULL,
+        number TEXT NOT NULL,
+        last_ms INTEGER NOT NULL,
+        PRIMARY KEY (sim, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # which SIM wrote to a number last
+    "CREATE INDEX sim_contacts_number ON sim_contacts(number, last_ms)",
+    """
+    CREATE TABLE limit_changes (
+        id INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        campaign_id INTEGER,
+        gateway_id INTEGER,
+        limits TEXT NOT NULL               -- JSON: those in force from then on
+    ) STRICT
+    """,
+    """
+    CREATE TABLE blocked (
+        number TEXT NOT NULL,
+        list TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (number, list)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 _GATEWAY_COLUMNS = (
     "subscription TEXT",  # what the operator subscribed it to: JSON, NULL for nothing
     "subscribed_boot TEXT",  # the run of the device that was last told so,

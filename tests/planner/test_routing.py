@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign.planner.routing import PortFacts, Turn, plan_turn
+from campaign.planner.routing import PortFacts, Shut, Turn, Wait, plan_turn
 from campaign.planner.split import Grant
 
 NOW = 100.0
@@ -50,12 +50,14 @@ def test_a_fair_part_keeps_one_port_from_holding_everything() -> None:
         pytest.param({"outstanding": 12}, "1 port busy", None, id="over-full"),
         pytest.param({"ready_at": 101.5}, "1 port pacing", 101.5, id="pacing"),
         pytest.param({"rests_until": 160.0}, "1 port resting after failures", 160.0, id="resting"),
+        pytest.param({"shut": Shut("used up", 500.0)}, "1 port used up", 500.0, id="limit"),
     ],
 )
 def test_a_port_that_gets_nothing_says_why_and_until_when(
     facts: dict[str, Any], why: str, wake_at: float | None
 ) -> None:
-    assert turn(port(1, **facts)) == Turn((), wake_at, why)
+    told = turn(port(1, **facts))
+    assert (told.grants, told.wake_at, told.why) == ((), wake_at, why)
 
 
 def test_the_earliest_change_wakes_and_reasons_are_counted() -> None:
@@ -86,6 +88,16 @@ def test_single_is_one_message_a_port_and_the_budget_is_over_all_ports() -> None
     assert turn(*ports, budget=0).grants == ()
 
 
+def test_every_port_that_gets_nothing_is_named_with_its_own_reason() -> None:
+    told = turn(port(1, ready_at=105.0), port(2, usable=False), port(3))
+    assert told.waits == (Wait(1, "pacing", 105.0), Wait(2, "cannot send"))
+
+
+def test_what_holds_the_gateway_is_said_instead_of_its_ports() -> None:
+    told = Turn((), (Wait(1, "pacing", 105.0),), Shut("no report has arrived", 103.0))
+    assert (told.why, told.wake_at) == ("no report has arrived", 103.0)
+
+
 PORT = st.builds(
     PortFacts,
     port=st.integers(1, 64),
@@ -95,6 +107,8 @@ PORT = st.builds(
     ready_at=st.sampled_from([0.0, NOW, NOW + 1]),
     rests_until=st.sampled_from([None, NOW - 1, NOW + 1]),
     probing=st.booleans(),
+    shut=st.sampled_from([None, None, Shut("used up")]),
+    room=st.none() | st.integers(1, 20),
 )
 
 
@@ -114,7 +128,9 @@ def test_no_grant_ever_exceeds_window_fair_part_budget_or_a_ports_own_limits(
     for grant in told.grants:
         port = facts[grant.port]
         assert port.usable
+        assert port.shut is None
         assert port.ready_at <= NOW
+        assert port.room is None or grant.count <= port.room
         assert port.rests_until is None or port.rests_until <= NOW
         assert 1 <= grant.count <= min(max(1, fair), port.window) - port.outstanding
         assert grant.count == 1 or not single

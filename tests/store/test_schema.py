@@ -124,7 +124,8 @@ def test_deciding_queries_use_their_indexes(ledger: Any) -> None:
         return " / ".join(row["detail"] for row in rows)
 
     claim = plan(
-        "SELECT id FROM recipients WHERE campaign_id = 1 AND state = 'pending' ORDER BY id LIMIT 5"
+        "SELECT id FROM recipients WHERE campaign_id = 1 AND lane = 0 AND state = 'pending'"
+        " ORDER BY id LIMIT 5"
     )
     assert "recipients_pending" in claim
     assert "TEMP B-TREE" not in claim
