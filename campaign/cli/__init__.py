@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "simulate": "campaign.cli.processes.simulate",
     "listen": "campaign.cli.processes.listen",
     "optout": "campaign.cli.optout.optout",
+    "blocklist": "campaign.cli.blocklist.blocklist",
     "explain": "campaign.cli.explain.explain",
     "doctor": "campaign.cli.doctor.doctor",
     "db": "campaign.cli.db.db",
