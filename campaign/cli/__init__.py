@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "launch": "campaign.cli.launch.launch",
     "plan": "campaign.cli.plan.plan",
     "resume": "campaign.cli.launch.resume",
+    "serve": "campaign.cli.serve.serve",
     "status": "campaign.cli.watching.status",
     "pause": "campaign.cli.watching.pause",
     "continue": "campaign.cli.watching.continue_",

@@ -11,6 +11,7 @@ import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.runtime import Campaign, Gateway, Run, Waiting
+from campaign.engine.standing import go_on, keep_waiting, let_go
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.campaigns import (
     counts,
@@ -44,15 +45,16 @@ class Ended:
 
 
 async def follow(run: Run, ended: Ended) -> None:
-    """Watch the target campaigns until each is finished, cancelled or cannot go on."""
-    while run.targets:
+    """Watch the target campaigns until each is finished, cancelled or cannot go on; as a service
+    for ever, whatever comes."""
+    while run.targets or run.serving:
         mark = run.changed.mark()
         wakes: list[float] = []
         for campaign_id in sorted(run.targets):
             wake = await _look(run, run.campaigns[campaign_id], ended)
             if wake is not None:
                 wakes.append(wake)
-        if not run.targets:
+        if not (run.targets or run.serving):
             return
         await run.changed.wait(mark, min(wakes, default=None))
         await trio.sleep(_LOOK_EVERY)
@@ -91,6 +93,8 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     campaign.why.clear()
     run.targets.discard(campaign.id)
     ended.finished.append(campaign.name)
+    if run.serving:
+        let_go(run, campaign)
     run.changed.ring()
     return None
 
@@ -129,15 +133,20 @@ async def _stuck(
     if tallies[R.ASSIGNED]:
         in_use = await run.store.read(gateways_in_use, campaign.id)
         if not in_use or in_use & run.gateways.keys():
+            await go_on(run, campaign)
             return None
     waits = tallies[R.PENDING] + tallies[R.HELD]
     gateways = run.gateways_of(campaign) if waits else []
     if not all(gateway.row.stopped for gateway in gateways):
+        await go_on(run, campaign)
         return None
     reasons = [f"{gateway.name}: {gateway.row.stopped}" for gateway in gateways]
     if in_use or not reasons:
         reasons += run.unusable.values()
     why = "; ".join(reasons) or "none of its gateways is registered"
+    if run.serving:
+        await keep_waiting(run, campaign, why)
+        return None
     await run.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
     await run.write(set_waiting, campaign.id, why)
     run.targets.discard(campaign.id)
@@ -152,6 +161,8 @@ async def _stuck(
 def _reason(campaign: Campaign) -> str | None:
     if campaign.state is CampaignState.PAUSED:
         return "paused"
+    if campaign.state is CampaignState.WAITING and campaign.waiting_for:
+        return campaign.waiting_for
     reasons: dict[str, list[str]] = {}
     for name, waiting in campaign.why.items():
         if waiting.why:
@@ -170,7 +181,7 @@ async def snapshot(run: Run, name: str | None = None) -> dict[str, Any]:
     for gateway in run.gateways.values():
         busy = await run.store.read(outstanding, gateway.id)
         gateways.append(_gateway_line(run, gateway, sum(busy.values())))
-    return {"campaigns": list(rows.values()), "gateways": gateways}
+    return {"campaigns": list(rows.values()), "gateways": gateways, "serving": run.serving}
 
 
 def _campaign_objects(
