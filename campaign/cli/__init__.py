@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "resume": "campaign.cli.launch.resume",
     "serve": "campaign.cli.serve.serve",
     "status": "campaign.cli.watching.status",
+    "watch": "campaign.cli.watching.watch",
     "pause": "campaign.cli.watching.pause",
     "continue": "campaign.cli.watching.continue_",
     "cancel": "campaign.cli.watching.cancel",

@@ -12,6 +12,7 @@ import trio
 from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.runtime import Campaign, Gateway, Run, Waiting
 from campaign.engine.standing import go_on, keep_waiting, let_go
+from campaign.engine.waits import RECEIPTS, stored_waits, waits_of
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.campaigns import (
     counts,
@@ -20,10 +21,11 @@ from campaign.store.campaigns import (
     set_campaign_state,
     set_waiting,
 )
+from campaign.store.gateways import list_gateways
 from campaign.store.legacy import awaiting_receipts
 from campaign.store.outcomes import settle_without_receipts
 from campaign.store.summary import campaign_object
-from campaign.store.tasks import gateways_in_use, last_closed, outstanding
+from campaign.store.tasks import gateways_in_use, in_flight_by_gateway, last_closed
 
 _LOOK_EVERY = 0.25
 """Seconds: counts are read at most this often, however many reports come in."""
@@ -81,7 +83,7 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
             # a receipt also proves what no report told: unknown ones are waited for as well
             until = run.later(over - now)[11:16]
             campaign.why = {
-                "receipts": Waiting(f"{missing} missing, at most until {until} UTC", over)
+                RECEIPTS: Waiting(f"{missing} missing, at most until {until} UTC", over)
             }
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
@@ -177,18 +179,24 @@ async def snapshot(run: Run, name: str | None = None) -> dict[str, Any]:
         shown = rows.get(campaign.name)
         if shown is not None and campaign.id in run.targets:
             _add_pace(run, campaign, shown)
-    gateways = []
-    for gateway in run.gateways.values():
-        busy = await run.store.read(outstanding, gateway.id)
-        gateways.append(_gateway_line(run, gateway, sum(busy.values())))
-    return {"campaigns": list(rows.values()), "gateways": gateways, "serving": run.serving}
+    busy = await run.store.read(in_flight_by_gateway)
+    gateways = [_gateway_line(run, g, busy.get(g.id, 0)) for g in run.gateways.values()]
+    standing = {"serving": True} if run.serving else {}
+    return {"campaigns": list(rows.values()), "gateways": gateways, **standing}
 
 
 def _campaign_objects(
     conn: sqlite3.Connection, name: str | None, now: datetime
 ) -> dict[str, dict[str, Any]]:
     rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
-    return {row.name: campaign_object(conn, row.with_hold(now)) for row in rows}
+    stopped = {row.name: row.stopped for row in list_gateways(conn) if row.stopped}
+    return {
+        row.name: {
+            **campaign_object(conn, row.with_hold(now)),
+            "waits": stored_waits(row, now, stopped),
+        }
+        for row in rows
+    }
 
 
 def _add_pace(run: Run, campaign: Campaign, shown: dict[str, Any]) -> None:
@@ -201,6 +209,7 @@ def _add_pace(run: Run, campaign: Campaign, shown: dict[str, Any]) -> None:
         if rate > 0:
             shown["eta"] = run.later(left / rate)
     shown["waiting_for"] = _reason(campaign)
+    shown["waits"] = waits_of(run, campaign)
 
 
 def _gateway_line(run: Run, gateway: Gateway, in_flight: int) -> dict[str, Any]:

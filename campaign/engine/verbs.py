@@ -211,7 +211,10 @@ def _optouts_changed(
 
 def _blocklist_add(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
     """`list`: its name; `numbers`: digits with country code."""
-    return {"new": block(conn, now_ms, parameters["list"], parameters["numbers"])}
+    name, numbers = parameters["list"], parameters["numbers"]
+    if not isinstance(name, str) or not all(isinstance(n, str) and n.isdecimal() for n in numbers):
+        raise UsageError("a blocklist holds numbers as digits with country code")
+    return {"new": block(conn, now_ms, name, numbers)}
 
 
 def _blocklist_remove(

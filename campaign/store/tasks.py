@@ -115,6 +115,17 @@ def outstanding(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
     return dict(rows.fetchall())
 
 
+def in_flight_by_gateway(conn: sqlite3.Connection) -> dict[int, int]:
+    """Messages in flight by device (index tasks_live)."""
+    rows = conn.execute(
+        """
+        SELECT t.gateway_id, count(*) FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
+        WHERE t.state <> 'closed' AND a.live = 1 GROUP BY t.gateway_id
+        """
+    )
+    return dict(rows.fetchall())
+
+
 def owners(conn: sqlite3.Connection, gateway_id: int, tids: Sequence[int]) -> dict[int, str]:
     """The campaign of each tid that is an unfinished task of ours on this gateway."""
     found: dict[int, str] = {}
