@@ -75,6 +75,11 @@ _OUTCOME = (
 _LIST = (
     click.option("--region", metavar="CN", help="Country of numbers written without its code."),
     click.option("--phone-column", metavar="C", help="Header or position of the phone column."),
+    click.option(
+        "--at-most",
+        metavar="N/TIME",
+        help="Skip whoever got N messages in that time, of any campaign: 2/week, 1/day, 3/72h.",
+    ),
 )
 
 _SETTINGS = (

@@ -78,6 +78,7 @@ def _print(made: Plan) -> None:
             ("recipients", made.recipients),
             ("refused", made.refused or None),
             ("opted out", made.opted_out or None),
+            ("suppressed", made.suppressed or None),
             ("MMS", made.mms),
             ("SMS parts", None if made.mms else f"{made.segments} ({made.encoding})"),
             ("tasks", made.tasks),

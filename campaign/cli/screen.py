@@ -11,11 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from campaign.cli.waits import wait_lines
 from campaign.env import Env
 from campaign.reports.cells import terminal_text
 
 _PLAIN_EVERY = 5.0
 _OPEN = ("pending", "held", "assigned")
+_SHOWN = ("scheduled", "running", "paused", "waiting")
+_MOST_WAITS = 6
 _GOOD = ("delivered", "sent")
 _LOOK = {
     "delivered": "green",
@@ -71,7 +74,7 @@ class PlainScreen:
             return
         self._next = now + _PLAIN_EVERY
         for campaign in state["campaigns"]:
-            if campaign["state"] in ("running", "paused", "waiting", "cancelled"):
+            if campaign["state"] in (*_SHOWN, "cancelled"):
                 line = campaign_line(campaign)
                 if line != self._last:
                     self._last = line
@@ -111,7 +114,7 @@ class TerminalScreen:
     def progress(self, state: dict[str, Any]) -> None:
         shown: list[Any] = []
         for campaign in state["campaigns"]:
-            if campaign["state"] in ("running", "paused", "waiting"):
+            if campaign["state"] in _SHOWN:
                 shown += _campaign_view(campaign)
         shown.append(_gateway_view(state["gateways"]))
         self._live.update(Group(*shown))
@@ -152,8 +155,10 @@ def _campaign_view(campaign: dict[str, Any]) -> list[Any]:
         if n:
             line.append(f"{n} {state}  ", _LOOK.get(state, "default"))
     rows: list[Any] = [head, line]
-    if campaign["waiting_for"]:
-        rows.append(Text(f"  waits: {terminal_text(campaign['waiting_for'])}", "yellow"))
+    waits = wait_lines(campaign.get("waits", ()))
+    rows += [Text(f"  waits: {line}", "yellow") for line in waits[:_MOST_WAITS]]
+    if len(waits) > _MOST_WAITS:
+        rows.append(Text(f"  … and {len(waits) - _MOST_WAITS} more: campaign status", "yellow"))
     return rows
 
 

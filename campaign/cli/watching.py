@@ -1,25 +1,22 @@
-"""status, pause, continue and cancel."""
+"""status, watch, pause, continue and cancel."""
 
 from __future__ import annotations
 
 import functools
 import getpass
-import sqlite3
-from datetime import datetime
+import sys
 from typing import Any
 
 import click
 import trio
 
 from campaign.cli.context import Context, json_option, pass_context
-from campaign.cli.screen import campaign_line
-from campaign.errors import LedgerHeld
-from campaign.service.ledger import ask, change, read
+from campaign.cli.screen import campaign_line, open_screen
+from campaign.cli.waits import wait_lines
+from campaign.service.ledger import change
 from campaign.service.locks import is_held
-from campaign.store.campaigns import get_campaign, list_campaigns
-from campaign.store.summary import campaign_object
-
-_STOPPED = "no engine runs: campaign resume"
+from campaign.service.statuses import current
+from campaign.service.statuses import watch as watch_campaign
 
 
 @click.command()
@@ -27,20 +24,22 @@ _STOPPED = "no engine runs: campaign resume"
 @json_option
 @pass_context
 def status(context: Context, name: str | None) -> None:
-    """Counts of one or all campaigns, and why they wait.
+    """Counts of one or all campaigns, and what each waits for and until when.
 
     \b
     Example:
       campaign status --json
     """
-    state = _state(context, name)
+    state, unanswered = trio.run(current, context.site, name)
+    if unanswered:
+        context.say("the running engine does not answer: this is what the ledger says")
     if context.json:
         context.print_json(state)
         return
     if not state["campaigns"]:
         context.say("no campaign in this ledger yet")
     for campaign in state["campaigns"]:
-        click.echo(f"{campaign['state']:<10} {campaign_line(campaign)}")
+        _show(campaign)
     for gateway in state.get("gateways", ()):
         trouble = f", {gateway['trouble']}" if gateway["trouble"] else ""
         click.echo(
@@ -49,30 +48,36 @@ def status(context: Context, name: str | None) -> None:
         )
 
 
-def _state(context: Context, name: str | None) -> dict[str, Any]:
-    if is_held(context.site.paths.lock):
-        try:
-            request = {"cmd": "status", "name": name}
-            return trio.run(functools.partial(ask, context.site, request, seconds=5.0))
-        except LedgerHeld:
-            context.say("the running engine does not answer: this is what the ledger says")
-    state = read(context.site, _stored, name, context.site.env.wall())
-    for campaign in state["campaigns"]:
-        if campaign["state"] in ("running", "paused", "waiting"):
-            campaign["waiting_for"] = _why_not(campaign)
-    return state
+def _show(campaign: dict[str, Any]) -> None:
+    lines = wait_lines(campaign["waits"])
+    line = campaign_line({**campaign, "waiting_for": None} if lines else campaign)
+    click.echo(f"{campaign['state']:<10} {line}")
+    for wait in lines:
+        click.echo(f"           waits: {wait}")
 
 
-def _why_not(campaign: dict[str, Any]) -> str:
-    """What was waited for when the last engine ended is old news, but an alarm still stands."""
-    if campaign["state"] == "waiting" and campaign["waiting_for"]:
-        return f"{campaign['waiting_for']}; {_STOPPED}"
-    return _STOPPED
+@click.command(short_help="A live, read-only view of a campaign.")
+@click.argument("name")
+@json_option
+@pass_context
+def watch(context: Context, name: str) -> None:
+    """Show how a campaign goes until it is over: bars on a terminal, plain lines elsewhere.
 
+    Nothing is changed, and Ctrl-C ends the view only.
 
-def _stored(conn: sqlite3.Connection, name: str | None, now: datetime) -> dict[str, Any]:
-    rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
-    return {"campaigns": [campaign_object(conn, row.with_hold(now)) for row in rows]}
+    \b
+    Example:
+      campaign watch spring-sale
+    """
+    with open_screen(context.site.env, quiet=context.quiet) as screen:
+        campaign, interrupted = trio.run(watch_campaign, context.site, name, screen)
+    if context.json:
+        context.print_json({"campaigns": [campaign]})
+    else:
+        _show(campaign)
+    if interrupted:
+        context.say("no longer watching; nothing else has changed")
+        sys.exit(130)
 
 
 def _steer(context: Context, verb: str, name: str) -> dict[str, Any]:

@@ -170,6 +170,7 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
             await carry_out(run, campaign, STEERS[verb])
+        run.notice(f"campaign {row.name} is {STEERS[verb]}, by {parameters.get('by', 'operator')}")
     else:
         await run.reload()
     if result.get("as") in AGAIN and not result["dry_run"]:
@@ -184,8 +185,9 @@ async def _take_up(run: Run, name: str) -> bool:
     """Send for a campaign that may go on; False if this run does not (it may be about to end, or
     was started for another job: `resume` goes on then)."""
     row = await run.store.read(get_campaign, name)
-    if row.state is not CampaignState.RUNNING or not run.targets:
+    if row.state is not CampaignState.RUNNING or not (run.targets or run.serving):
         return False
+    run.settings_cache.clear()
     campaign = run.campaigns.setdefault(row.id, Campaign.from_row(row))
     campaign.state = row.state
     run.targets.add(row.id)
@@ -214,4 +216,5 @@ async def _launch(run: Run, request: Any) -> dict[str, Any]:
     launch = msgspec.convert(request, LaunchRequest)
     campaign = await intake(run, launch, lambda rows, refused: progress.append((rows, refused)))
     rows, refused = progress[-1]
+    run.notice(f"campaign {campaign.name} runs: {rows} recipients, {refused} rows refused")
     return {"launched": campaign.name, "recipients": rows, "refused": refused}

@@ -17,21 +17,26 @@ from campaign.errors import CampaignError, EngineError
 from campaign.store.paths import socket_address
 
 _LONGEST_LINE = 1 << 20
+_LONGEST_ANSWER = 1 << 26
+"""An engine's own: the waits of thousands of ports are more than a command."""
 _ANSWER_SECONDS = 30.0
 
 
 class Lines:
     """A stream, line by line; a line above the limit ends it."""
 
-    def __init__(self, stream: trio.abc.ReceiveStream) -> None:
+    def __init__(self, stream: trio.abc.ReceiveStream, longest: int = _LONGEST_LINE) -> None:
         self._stream = stream
+        self._longest = longest
         self._pending = bytearray()
 
     async def next(self) -> bytes | None:
         """The next line without its end, None when there is none any more."""
-        while (end := self._pending.find(b"\n")) < 0:
+        looked = 0
+        while (end := self._pending.find(b"\n", looked)) < 0:
+            looked = len(self._pending)
             chunk = await self._stream.receive_some(65536)
-            if not chunk or len(self._pending) > _LONGEST_LINE:
+            if not chunk or len(self._pending) > self._longest:
                 return None
             self._pending += chunk
         line = bytes(self._pending[:end])
@@ -44,7 +49,7 @@ class Conversation:
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
-        self._lines = Lines(stream)
+        self._lines = Lines(stream, _LONGEST_ANSWER)
 
     async def ask(
         self, request: Mapping[str, Any], *, seconds: float = _ANSWER_SECONDS

@@ -76,8 +76,8 @@ def _again(
             f" again. campaign report {campaign.name} --state unknown --state failed -o next.csv"
             " gives a list to launch anew"
         )
-    free = [one for one in chosen if not one.under_way and not one.opted_out]
-    left = [one for one in chosen if one.under_way or one.opted_out]
+    free = [one for one in chosen if not one.under_way and one.unwanted is None]
+    left = [one for one in chosen if one.under_way or one.unwanted is not None]
     if not free:
         raise NothingToDo(f"nothing to do: of {len(chosen)}, {spelt(_left(left))}")
     risk = risk_of(free)
@@ -119,7 +119,7 @@ def _told(
 
 def _left(left: Sequence[Undecided]) -> dict[str, int]:
     """Why some are left as they are."""
-    return dict(Counter("opted out" if one.opted_out else "still under way" for one in left))
+    return dict(Counter(one.unwanted or "still under way" for one in left))
 
 
 def _who_and_why(parameters: Mapping[str, Any]) -> tuple[str, str]:

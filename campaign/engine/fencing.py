@@ -27,7 +27,7 @@ from campaign.store.tasks import (
     mark_shown_waiting,
     overtaken_tasks,
     start_fence,
-    tasks_of_opted_out,
+    tasks_of_unwanted,
 )
 
 _FIRST_WAIT = 1.0
@@ -66,11 +66,10 @@ async def fence(run: Run, gateway: Gateway) -> None:
 
 
 async def _fence_unwanted(run: Run, gateway: Gateway) -> None:
-    holding = await run.store.read(tasks_of_opted_out, gateway.id)
+    holding = await run.store.read(tasks_of_unwanted, gateway.id)
     if holding:
-        await run.write(
-            start_fence, holding, run.now_ms(), FenceReason.OPT_OUT, "a recipient opted out"
-        )
+        why = "a recipient opted out or was blocked"
+        await run.write(start_fence, holding, run.now_ms(), FenceReason.OPT_OUT, why)
     overtaken = await run.store.read(overtaken_tasks, gateway.id)
     if overtaken:
         why = "late evidence proves another attempt of a recipient"

@@ -11,6 +11,8 @@ import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.runtime import Campaign, Gateway, Run, Waiting
+from campaign.engine.standing import go_on, keep_waiting, let_go
+from campaign.engine.waits import RECEIPTS, stored_waits, waits_of
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.campaigns import (
     counts,
@@ -19,10 +21,11 @@ from campaign.store.campaigns import (
     set_campaign_state,
     set_waiting,
 )
+from campaign.store.gateways import list_gateways
 from campaign.store.legacy import awaiting_receipts
 from campaign.store.outcomes import settle_without_receipts
 from campaign.store.summary import campaign_object
-from campaign.store.tasks import gateways_in_use, last_closed, outstanding
+from campaign.store.tasks import gateways_in_use, in_flight_by_gateway, last_closed
 
 _LOOK_EVERY = 0.25
 """Seconds: counts are read at most this often, however many reports come in."""
@@ -44,15 +47,16 @@ class Ended:
 
 
 async def follow(run: Run, ended: Ended) -> None:
-    """Watch the target campaigns until each is finished, cancelled or cannot go on."""
-    while run.targets:
+    """Watch the target campaigns until each is finished, cancelled or cannot go on; as a service
+    for ever, whatever comes."""
+    while run.targets or run.serving:
         mark = run.changed.mark()
         wakes: list[float] = []
         for campaign_id in sorted(run.targets):
             wake = await _look(run, run.campaigns[campaign_id], ended)
             if wake is not None:
                 wakes.append(wake)
-        if not run.targets:
+        if not (run.targets or run.serving):
             return
         await run.changed.wait(mark, min(wakes, default=None))
         await trio.sleep(_LOOK_EVERY)
@@ -79,7 +83,7 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
             # a receipt also proves what no report told: unknown ones are waited for as well
             until = run.later(over - now)[11:16]
             campaign.why = {
-                "receipts": Waiting(f"{missing} missing, at most until {until} UTC", over)
+                RECEIPTS: Waiting(f"{missing} missing, at most until {until} UTC", over)
             }
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
@@ -91,6 +95,8 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     campaign.why.clear()
     run.targets.discard(campaign.id)
     ended.finished.append(campaign.name)
+    if run.serving:
+        let_go(run, campaign)
     run.changed.ring()
     return None
 
@@ -129,15 +135,20 @@ async def _stuck(
     if tallies[R.ASSIGNED]:
         in_use = await run.store.read(gateways_in_use, campaign.id)
         if not in_use or in_use & run.gateways.keys():
+            await go_on(run, campaign)
             return None
     waits = tallies[R.PENDING] + tallies[R.HELD]
     gateways = run.gateways_of(campaign) if waits else []
     if not all(gateway.row.stopped for gateway in gateways):
+        await go_on(run, campaign)
         return None
     reasons = [f"{gateway.name}: {gateway.row.stopped}" for gateway in gateways]
     if in_use or not reasons:
         reasons += run.unusable.values()
     why = "; ".join(reasons) or "none of its gateways is registered"
+    if run.serving:
+        await keep_waiting(run, campaign, why)
+        return None
     await run.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
     await run.write(set_waiting, campaign.id, why)
     run.targets.discard(campaign.id)
@@ -152,6 +163,8 @@ async def _stuck(
 def _reason(campaign: Campaign) -> str | None:
     if campaign.state is CampaignState.PAUSED:
         return "paused"
+    if campaign.state is CampaignState.WAITING and campaign.waiting_for:
+        return campaign.waiting_for
     reasons: dict[str, list[str]] = {}
     for name, waiting in campaign.why.items():
         if waiting.why:
@@ -166,18 +179,24 @@ async def snapshot(run: Run, name: str | None = None) -> dict[str, Any]:
         shown = rows.get(campaign.name)
         if shown is not None and campaign.id in run.targets:
             _add_pace(run, campaign, shown)
-    gateways = []
-    for gateway in run.gateways.values():
-        busy = await run.store.read(outstanding, gateway.id)
-        gateways.append(_gateway_line(run, gateway, sum(busy.values())))
-    return {"campaigns": list(rows.values()), "gateways": gateways}
+    busy = await run.store.read(in_flight_by_gateway)
+    gateways = [_gateway_line(run, g, busy.get(g.id, 0)) for g in run.gateways.values()]
+    standing = {"serving": True} if run.serving else {}
+    return {"campaigns": list(rows.values()), "gateways": gateways, **standing}
 
 
 def _campaign_objects(
     conn: sqlite3.Connection, name: str | None, now: datetime
 ) -> dict[str, dict[str, Any]]:
     rows = [get_campaign(conn, name)] if name else list_campaigns(conn)
-    return {row.name: campaign_object(conn, row.with_hold(now)) for row in rows}
+    stopped = {row.name: row.stopped for row in list_gateways(conn) if row.stopped}
+    return {
+        row.name: {
+            **campaign_object(conn, row.with_hold(now)),
+            "waits": stored_waits(row, now, stopped),
+        }
+        for row in rows
+    }
 
 
 def _add_pace(run: Run, campaign: Campaign, shown: dict[str, Any]) -> None:
@@ -190,6 +209,7 @@ def _add_pace(run: Run, campaign: Campaign, shown: dict[str, Any]) -> None:
         if rate > 0:
             shown["eta"] = run.later(left / rate)
     shown["waiting_for"] = _reason(campaign)
+    shown["waits"] = waits_of(run, campaign)
 
 
 def _gateway_line(run: Run, gateway: Gateway, in_flight: int) -> dict[str, Any]:

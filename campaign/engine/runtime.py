@@ -225,6 +225,8 @@ class Run:
     changed: Bell = field(default_factory=Bell)
     """Rung when counts or states may have changed."""
     inbox_bell: Bell = field(default_factory=Bell)
+    serving: bool = False
+    """It stands as a service: it never ends by itself, whatever there is to send."""
     reopened: int = 0
     """How often a decision gave a target campaign something to send again."""
     stopping: bool = False

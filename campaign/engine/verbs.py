@@ -37,6 +37,7 @@ from campaign.store.gateways import (
 )
 from campaign.store.samples import Kind, keep_samples
 from campaign.store.sims import store_states
+from campaign.store.suppression import block, unblock
 from campaign.store.tasks import live_tasks, start_fence
 
 Parameters = Mapping[str, Any]
@@ -208,6 +209,21 @@ def _optouts_changed(
     return {}
 
 
+def _blocklist_add(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
+    """`list`: its name; `numbers`: digits with country code."""
+    name, numbers = parameters["list"], parameters["numbers"]
+    if not isinstance(name, str) or not all(isinstance(n, str) and n.isdecimal() for n in numbers):
+        raise UsageError("a blocklist holds numbers as digits with country code")
+    return {"new": block(conn, now_ms, name, numbers)}
+
+
+def _blocklist_remove(
+    conn: sqlite3.Connection, _now_ms: int, parameters: Parameters
+) -> dict[str, Any]:
+    """`numbers`: these of the list; without them the whole list."""
+    return {"removed": unblock(conn, parameters["list"], parameters.get("numbers"))}
+
+
 VERBS: Mapping[str, Verb] = {
     "gateway-add": _gateway_add,
     "gateway-set": _gateway_set,
@@ -225,6 +241,8 @@ VERBS: Mapping[str, Verb] = {
     "retry": retry,
     "lift-all": _lift_all,
     "optouts-changed": _optouts_changed,
+    "blocklist-add": _blocklist_add,
+    "blocklist-remove": _blocklist_remove,
 }
 
 STEERS: Mapping[str, CampaignState] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from campaign.planner.durations import Interval, Rate
+from campaign.planner.frequency import Cap
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.windows import Window
 from campaign.protocol.ports import AllPorts, parse_selection
@@ -58,6 +59,7 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def check(self) -> None:
         """Raise `UsageError` for the first option that cannot be."""
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
+        _ = self.parsed_at_most
         self.allows_port(1)
         with_overrides(Settings(), self.settings)
 
@@ -76,6 +78,10 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def parsed_interval(self) -> Interval | None:
         return Interval.parse(self.interval) if self.interval else None
+
+    @property
+    def parsed_at_most(self) -> Cap | None:
+        return Cap.parse(self.at_most) if self.at_most else None
 
     @property
     def parsed_window(self) -> Window | None:

@@ -47,7 +47,7 @@ MEANINGS: dict[RecipientState, str] = {
 INCIDENT_MEANINGS = {
     "duplicate": "two attempts for one recipient are reported sent",
     "anomaly": "evidence contradicts what was recorded",
-    "opted_out_in_flight": "went out although the number had just opted out",
+    "opted_out_in_flight": "went out although the number had just opted out or been blocked",
 }
 
 DECISION_MEANINGS = {

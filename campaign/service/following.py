@@ -48,6 +48,13 @@ async def _engine_ends(site: Site) -> bool:
     return False
 
 
+async def lift_remote(site: Site) -> None:
+    """Lift the alarms of a running service, as `resume` lifts them where no engine runs: there a
+    campaign that waits stays with the engine."""
+    if (await ask(site, {"cmd": "status", "name": None})).get("serving"):
+        await ask(site, {"cmd": "do", "verb": "lift-all", "parameters": {}})
+
+
 async def follow_remote(site: Site, name: str | None, screen: Screen) -> Result:
     """Show what the running engine does until the campaigns asked for have ended.
 

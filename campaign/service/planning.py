@@ -33,7 +33,13 @@ from campaign.service.spooling import spooled
 from campaign.store.attachments import StoredAttachment
 from campaign.store.campaigns import NewRecipient, Refusal, add_recipients, create_campaign
 from campaign.store.door import transaction
-from campaign.store.draft import DraftFigures, draft_figures, refusal_counts
+from campaign.store.draft import (
+    DraftFigures,
+    draft_figures,
+    refusal_counts,
+    see_ledger,
+    suppress_draft,
+)
 from campaign.store.gateways import GatewayRow, list_gateways, list_ports
 from campaign.store.opening import open_ledger
 from campaign.store.summary import refusal_rows
@@ -69,12 +75,14 @@ class PlannedPort:
 @dataclass(frozen=True)
 class Plan:
     """What a launch would come to. `texts` counts messages by alphabet, `refused_by` refused rows
-    by code; SMS parts, tasks and times are those of recipients who have not opted out."""
+    by code; SMS parts, tasks and times are those of recipients who have neither opted out nor
+    are suppressed."""
 
     recipients: int
     refused: int
     refused_by: dict[str, int]
     opted_out: int
+    suppressed: int
     segments: int
     texts: dict[Encoding, int]
     tasks: int
@@ -125,6 +133,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
                 request.message, rows.columns, max_chars, mms=options.is_mms, files=bool(files)
             )
             campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
+            _suppress(conn, site, campaign_id, options)
             figures = draft_figures(conn, campaign_id)
             refused_by = refusal_counts(conn, campaign_id)
             _write_rejects(conn, campaign_id, request.rejects)
@@ -150,6 +159,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
         refused=sum(refused_by.values()),
         refused_by=refused_by,
         opted_out=figures.opted_out,
+        suppressed=figures.suppressed,
         segments=figures.parts,
         texts=dict(texts.encodings),
         tasks=_tasks(figures, len(ports.numbers), pacing, _task_size(gateways, options)),
@@ -234,6 +244,17 @@ def _import(
     return campaign_id, texts
 
 
+def _suppress(
+    conn: sqlite3.Connection, site: Site, campaign_id: int, options: CampaignOptions
+) -> None:
+    """Blocklists and earlier messages stand in the real ledger."""
+    if has_ledger(site):
+        see_ledger(conn, site.paths.db)
+        with transaction(conn):
+            now_ms = site.env.wall_ms()
+            suppress_draft(conn, campaign_id, options.parsed_at_most, now_ms, schema="ledger")
+
+
 def _write_rejects(conn: sqlite3.Connection, campaign_id: int, path: Path | None) -> None:
     if path is None:
         return
@@ -301,6 +322,7 @@ def plan_json(made: Plan) -> dict[str, Any]:
         "refused": made.refused,
         "refused_by": made.refused_by,
         "opted_out": made.opted_out,
+        "suppressed": made.suppressed,
         "segments": made.segments,
         "encoding": made.encoding,
         "mms": made.mms,

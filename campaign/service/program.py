@@ -9,6 +9,7 @@ import signal
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -16,7 +17,8 @@ import trio
 from campaign.engine.engine import run_engine, stop_gracefully
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import Ended, snapshot
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Run
+from campaign.engine.standing import stand, take_up
 from campaign.errors import CampaignError, LedgerHeld, NothingToDo, UsageError
 from campaign.gateway.client import Device
 from campaign.lists.reader import open_list
@@ -24,14 +26,15 @@ from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.service.addresses import check_addresses
 from campaign.service.devices import device_of
-from campaign.service.following import follow_remote, hand_over
-from campaign.service.ledger import read, read_any_version
+from campaign.service.following import follow_remote, hand_over, lift_remote
+from campaign.service.ledger import held, read, read_any_version
 from campaign.service.locks import FileLock, is_held
 from campaign.service.outcome import Result, Screen, beside, final_object
 from campaign.service.processes import ReceiverAddress, ensure_receiver
 from campaign.service.simulated import Simulation, end_idle_fleet, start_fleet
 from campaign.service.site import Site
 from campaign.service.sources import Network
+from campaign.service.supervised import keep_alive, ready
 from campaign.store.alarms import lift_alarms
 from campaign.store.campaigns import (
     CampaignRow,
@@ -115,6 +118,7 @@ async def resume(
     if not lock.acquire():
         if not attach:
             raise LedgerHeld(f"{site.paths.db} is held by a running engine (--no-attach)")
+        await lift_remote(site)
         return await follow_remote(site, name, screen)
     names: list[str] = []
 
@@ -127,12 +131,42 @@ async def resume(
         await run.store.write(lift_alarms, rows)
         for row in rows:
             names.append(row.name)
-            campaign = run.campaigns.setdefault(row.id, Campaign.from_row(row))
-            run.targets.add(campaign.id)
-            screen.notice(f"campaign {row.name} goes on")
+            campaign = take_up(run, row)
+            if campaign.state is CampaignState.WAITING:
+                campaign.state = CampaignState.RUNNING  # its alarm was just lifted
 
     try:
         return await _run(site, screen, job, lambda: names, (listen, public_url, allow), None)
+    finally:
+        lock.release()
+
+
+async def serve(
+    site: Site,
+    screen: Screen,
+    *,
+    listen: tuple[str, int] | None = None,
+    public_url: str | None = None,
+    allow: Sequence[Network] | None = None,
+) -> Result:
+    """Stand as a service: go on with every open campaign, take over what is launched, and end by a
+    signal only.
+
+    Raises `LedgerHeld` where another engine runs.
+    """
+    lock = FileLock(site.paths.lock)
+    if not lock.acquire():
+        raise held(site)
+
+    async def job(run: Run) -> None:
+        stand(run, await run.store.read(_resumable, None))
+        run.notice(f"serving {site.paths.db}: {len(run.targets)} campaigns to go on with")
+        ready()
+
+    try:
+        return await _run(
+            site, screen, job, list, (listen, public_url, allow), None, beside_it=keep_alive
+        )
     finally:
         lock.release()
 
@@ -159,8 +193,10 @@ async def _run(
     names: Callable[[], Sequence[str]],
     door: tuple[tuple[str, int] | None, str | None, Sequence[Network] | None],
     simulation: Simulation | None,
+    beside_it: Callable[[Run], Awaitable[None]] | None = None,
 ) -> Result:
-    """`door` is how the receiver is to be had: address, public URL, whom it hears."""
+    """`door` is how the receiver is to be had: address, public URL, whom it hears. `beside_it` runs
+    as long as the engine; by default it shows how far it is."""
     listen, public_url, allow = door
     began = site.env.monotonic()
     with closing(open_ledger(site.paths.db, site.optouts)) as conn:
@@ -172,7 +208,9 @@ async def _run(
             try:
                 with closing(InboxReader.open(site.paths.inbox)) as inbox:
                     run = _new_run(site, store, inbox, receiver, screen)
-                    ended, interrupted = await _drive(site, run, job, screen)
+                    ended, interrupted = await _drive(
+                        site, run, job, screen, beside_it or partial(_show, screen)
+                    )
             except CampaignError:
                 await end_idle_fleet(store)
                 raise
@@ -203,7 +241,11 @@ def _new_run(
 
 
 async def _drive(
-    site: Site, run: Run, job: Callable[[Run], Awaitable[None]], screen: Screen
+    site: Site,
+    run: Run,
+    job: Callable[[Run], Awaitable[None]],
+    screen: Screen,
+    beside_it: Callable[[Run], Awaitable[None]],
 ) -> tuple[Ended, bool]:
     """Run the engine beside its screen, its signals and its receiver's keeper."""
     ended, interrupted = Ended(), False
@@ -220,12 +262,12 @@ async def _drive(
     async with beside() as nursery:
         nursery.start_soon(on_signal, nursery.cancel_scope)
         nursery.start_soon(_keep_receiver, site, screen)
-        nursery.start_soon(_show, run, screen)
+        nursery.start_soon(beside_it, run)
         ended = await run_engine(run, job, control=site.paths.socket)
     return ended, interrupted
 
 
-async def _show(run: Run, screen: Screen) -> None:
+async def _show(screen: Screen, run: Run) -> None:
     while True:
         await trio.sleep(_SHOW_EVERY)
         screen.progress(await snapshot(run))

@@ -39,13 +39,18 @@ class Texts:
 
 
 def list_warnings(figures: DraftFigures, refused_by: Mapping[str, int]) -> Iterator[str]:
-    """Refused rows and opt-outs."""
+    """Refused rows, opt-outs and suppressed numbers."""
     if refused_by:
         yield f"{sum(refused_by.values())} rows are refused: {tally(refused_by)}"
     if "missing_value" in refused_by:
         yield "give placeholders a default, as {name|friend}, to keep rows without a value"
     if figures.opted_out:
         yield f"{figures.opted_out} of the recipients have opted out and will be skipped"
+    if figures.suppressed:
+        yield (
+            f"{figures.suppressed} of the recipients are on a blocklist, or got as many messages as"
+            " --at-most allows, and will be skipped"
+        )
 
 
 def tally(refused_by: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from campaign.planner.retry import Failure, Final, Retry
 from campaign.planner.states import Evidence, FenceReason, Outcome, RecipientState
 from campaign.store.journal import Tally, decide, incident
 from campaign.store.lineage import is_before_restore
+from campaign.store.suppression import is_unwanted
 from campaign.store.unproved import EARLIER, is_released, is_unproved
 
 R = RecipientState
@@ -130,7 +131,7 @@ class Applier:
             self._sent.append((evidence, port, at, state, row["recipient_id"]))
         if not row["live"] and state is not R.UNKNOWN:
             self._late_sent(row, state)
-        if self.task.fence == FenceReason.OPT_OUT and self._opted_out(row["number"]):
+        if self.task.fence == FenceReason.OPT_OUT and is_unwanted(self.conn, row["number"]):
             self._incident("opted_out_in_flight", "went out before it could be taken back", row)
 
     def _confirm_sent(self, row: sqlite3.Row, settled: Settled) -> None:
@@ -300,10 +301,6 @@ class Applier:
             "SELECT max(task_id) FROM attempts WHERE recipient_id = ?", (row["recipient_id"],)
         ).fetchone()
         return bool(newest == self.task.id)
-
-    def _opted_out(self, number: str) -> bool:
-        row = self.conn.execute("SELECT 1 FROM optouts.optouts WHERE number = ?", (number,))
-        return row.fetchone() is not None
 
     def _incident(self, kind: str, detail: str, row: sqlite3.Row) -> None:
         incident(

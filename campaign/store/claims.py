@@ -1,8 +1,8 @@
 """Claiming: waiting recipients become tasks, written down before their first byte is sent.
 
-The transaction of a claim checks the engine's epoch, the campaign's state and the opt-outs,
-allocates the tids and stores every task object as it will be posted. Only after its commit may a
-byte go on the wire.
+The transaction of a claim checks the engine's epoch, the campaign's state, opt-outs, blocklists and
+the frequency cap, allocates the tids and stores every task object as it will be posted. Only after
+its commit may a byte go on the wire.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from campaign.planner.split import Claimable, Grant, PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
+from campaign.store.suppression import UNWANTED, skip_unwanted, unwanted_in
 from campaign.store.unproved import back_to_unknown, is_unproved
 
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
 
+_STRIDE = 1000
 Build = Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]
 """(tid, port, numbers, text) -> the task object's bytes and their sha256."""
 
@@ -40,6 +42,8 @@ class ClaimOrder:
     now_ms: int
     lanes: Sequence[int] = (0,)
     """The lanes that may be claimed from now."""
+    most_skipped: int = 20_000
+    """Unwanted recipients that a claim walks through at most in a lane: a fraction of a second."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,9 @@ def start_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
 def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list[ClaimedTask]:
     """Claim waiting recipients into tasks with committed intent, in primary-key order.
 
-    Opted-out recipients met on the way are skipped. Returns nothing when the campaign no longer
-    runs; raises `StaleEpoch` when the ledger was taken over, `OldLedger` when it turned out to be
-    an older copy.
+    Recipients met on the way who must not be written to (store.suppression) are skipped. Returns
+    nothing when the campaign no longer runs; raises `StaleEpoch` when the ledger was taken over,
+    `OldLedger` when it turned out to be an older copy.
     """
     check_epoch(conn, order.epoch)
     refuse_old(conn)
@@ -106,61 +110,52 @@ def _wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int, tally: Ta
 def _waiting(conn: sqlite3.Connection, order: ClaimOrder, tally: Tally) -> list[Claimable]:
     """Those who wait in the lanes asked for, as many of each as its ports take, oldest first."""
     found: list[Claimable] = []
+    unwanted = unwanted_in(conn, order.campaign_id, order.now_ms)
     for lane in order.lanes:
         grants = [grant for grant in order.grants if grant.takes(lane)]
         if grants:
-            found += _waiting_in(conn, order, lane, grants, tally)
+            found += _waiting_in(conn, order, lane, grants, unwanted, tally)
     return sorted(found, key=lambda recipient: recipient.id)
 
 
 def _waiting_in(
-    conn: sqlite3.Connection, order: ClaimOrder, lane: int, grants: Sequence[Grant], tally: Tally
+    conn: sqlite3.Connection,
+    order: ClaimOrder,
+    lane: int,
+    grants: Sequence[Grant],
+    unwanted: str,
+    tally: Tally,
 ) -> list[Claimable]:
     wanted = sum(grant.count for grant in grants)
     places = {grant.place for grant in grants}
     # whoever cannot go to the one place there is now must not stand in the way of those behind;
     # '' is nobody's place
     avoided = places.pop() if len(places) == 1 and not order.only_place else ""
+    most, skipped = wanted, 0
     while True:
         rows = conn.execute(
             # uses recipients_pending, in primary-key order
-            """
-            SELECT r.id, r.number, r.text, r.avoid, r.parts, o.number IS NOT NULL AS opted_out
-            FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
+            f"""
+            SELECT r.id, r.number, r.text, r.avoid, r.parts, {unwanted} AS unwanted
+            FROM recipients AS r
             WHERE r.campaign_id = ? AND r.lane = ? AND r.state = 'pending' AND r.avoid IS NOT ?
             ORDER BY r.id LIMIT ?
             """,
-            (order.campaign_id, lane, avoided, wanted),
+            (order.campaign_id, lane, avoided, most),
         ).fetchall()
-        opted_out = [row["id"] for row in rows if row["opted_out"]]
-        _skip(conn, order.campaign_id, opted_out, tally)
-        # a long run of opted-out numbers must not cost a turn for every few of them
-        if not opted_out or len(opted_out) < len(rows):
+        left_out = [(row["id"], row["unwanted"]) for row in rows if row["unwanted"] is not None]
+        skip_unwanted(conn, order.campaign_id, left_out, tally)
+        skipped += len(left_out)
+        # a long run of unwanted numbers must not cost a turn for every few of them, nor stop
+        # everything else while it is walked through
+        if not left_out or len(left_out) < len(rows) or skipped >= order.most_skipped:
             break
+        most = max(wanted, _STRIDE)
     return [
         Claimable(row["id"], row["number"], row["text"], row["avoid"], lane, row["parts"])
         for row in rows
-        if not row["opted_out"]
-    ]
-
-
-def _skip(
-    conn: sqlite3.Connection, campaign_id: int, opted_out: Sequence[int], tally: Tally
-) -> None:
-    if not opted_out:
-        return
-    unproved = [recipient_id for recipient_id in opted_out if is_unproved(conn, recipient_id)]
-    back_to_unknown(conn, unproved, "opted out")
-    tally.moved(campaign_id, RecipientState.PENDING, RecipientState.UNKNOWN, len(unproved))
-    opted_out = [recipient_id for recipient_id in opted_out if recipient_id not in unproved]
-    conn.executemany(
-        """
-        UPDATE recipients SET state = 'skipped', cause = 'opted_out', reason = 'opted out'
-        WHERE id = ?
-        """,
-        [(recipient_id,) for recipient_id in opted_out],
-    )
-    tally.moved(campaign_id, RecipientState.PENDING, RecipientState.SKIPPED, len(opted_out))
+        if row["unwanted"] is None
+    ][:wanted]
 
 
 def _write_down(
@@ -256,17 +251,16 @@ def reclaim_planned(
     """Write down again what was never on the wire, under the same tids.
 
     Tasks of campaigns that may not send now (`sending`: those that may, None for all), and tasks
-    that hold a number opted out or proved sent meanwhile, are released instead.
+    that hold a number opted out, blocked or proved sent meanwhile, are released instead.
     """
     check_epoch(conn, epoch)
     refuse_old(conn)
     rows = conn.execute(
-        """
+        f"""
         SELECT t.id, t.campaign_id, t.tid, t.port, t.size, t.body, t.parts,
             c.state AS campaign_state,
             EXISTS (SELECT 1 FROM attempts AS a JOIN recipients AS r ON r.id = a.recipient_id
-                    LEFT JOIN optouts.optouts AS o ON o.number = r.number
-                    WHERE a.task_id = t.id AND (a.live = 0 OR o.number IS NOT NULL)) AS stale
+                    WHERE a.task_id = t.id AND (a.live = 0 OR {UNWANTED} IS NOT NULL)) AS stale
         FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
         WHERE t.gateway_id = ? AND t.state = 'planned'
             AND t.state <> 'closed' -- said for the index tasks_live

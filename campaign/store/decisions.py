@@ -20,6 +20,7 @@ from campaign.planner.rulings import KIND, MAY_BE_QUEUED, Decision, Risk, Ruling
 from campaign.planner.states import CampaignState, Evidence, RecipientState, UnknownCause
 from campaign.store.campaigns import CampaignRow, set_campaign_state
 from campaign.store.journal import Tally
+from campaign.store.suppression import UNWANTED
 
 R = RecipientState
 _CAUSES = frozenset(UnknownCause)
@@ -41,7 +42,8 @@ class Undecided:
     gateway: str
     taken_back: bool
     under_way: bool
-    opted_out: bool
+    unwanted: str | None
+    """Why nobody may write to it: it opted out, or is on a blocklist."""
 
     @property
     def label(self) -> str:
@@ -51,9 +53,9 @@ class Undecided:
         return "no code" if self.code is None else f"code {self.code}"
 
 
-_SELECT = """
+_SELECT = f"""
     SELECT r.id, r.state, r.cause, r.code, t.id AS task_id, coalesce(g.name, '') AS gateway,
-        coalesce(t.removed, 0) AS taken_back, o.number IS NOT NULL AS opted_out,
+        coalesce(t.removed, 0) AS taken_back, {UNWANTED} AS unwanted,
         EXISTS (SELECT 1 FROM attempts AS a JOIN tasks AS s ON s.id = a.task_id
                 WHERE a.recipient_id = r.id AND a.outcome IS NULL AND s.state <> 'closed')
             AS under_way
@@ -61,7 +63,6 @@ _SELECT = """
     LEFT JOIN tasks AS t ON t.id =
         (SELECT max(a.task_id) FROM attempts AS a WHERE a.recipient_id = r.id)
     LEFT JOIN gateways AS g ON g.id = t.gateway_id
-    LEFT JOIN optouts.optouts AS o ON o.number = r.number
 """
 """By index attempts_recipient."""
 
@@ -103,7 +104,7 @@ def _read(conn: sqlite3.Connection, where: str, *parameters: object) -> list[Und
     return [
         Undecided(
             row["id"], R(row["state"]), row["cause"], row["code"], row["task_id"], row["gateway"],
-            bool(row["taken_back"]), bool(row["under_way"]), bool(row["opted_out"]),
+            bool(row["taken_back"]), bool(row["under_way"]), row["unwanted"],
         )
         for row in conn.execute(_SELECT + where, parameters)
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from campaign.protocol.device_codec import decode_task
 from campaign.protocol.submission import write_attachments
 from campaign.store.attachments import list_attachments
 from campaign.store.audit import Finding, conservation, live_attempts
+from campaign.store.contactlaws import nobody_blocked, nobody_too_often
 from campaign.store.unproved import not_released
 
 TID_REST_MS = 30 * 86_400_000
@@ -44,6 +45,8 @@ def invariants(conn: sqlite3.Connection, campaign_id: int | None = None) -> list
         _pace,
         _windows,
         _optouts,
+        nobody_blocked,
+        nobody_too_often,
     )
     return [law(conn, campaign_id) for law in laws]
 

@@ -49,7 +49,7 @@ def apply_policy(
             case Policy.ASSUME_SENT:
                 word.append(one)
             case Policy.RESEND if state is not CampaignState.CANCELLED:
-                if not (one.opted_out or one.under_way or _had_its_resend(conn, campaign_id, one)):
+                if not (one.unwanted or one.under_way or _had_its_resend(conn, campaign_id, one)):
                     again.append(one)
             case _:
                 pass

@@ -10,6 +10,7 @@ from campaign.planner.states import FenceReason, RecipientState, TaskState, Unkn
 from campaign.protocol.device_codec import decode_send_sms
 from campaign.store.claims import close, release
 from campaign.store.journal import Tally, decide, incident
+from campaign.store.suppression import UNWANTED
 from campaign.store.unproved import back_to_unknown, is_unproved
 
 
@@ -110,6 +111,17 @@ def outstanding(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
         WHERE t.gateway_id = ? AND t.state <> 'closed' AND a.live = 1 GROUP BY t.port
         """,
         (gateway_id,),
+    )
+    return dict(rows.fetchall())
+
+
+def in_flight_by_gateway(conn: sqlite3.Connection) -> dict[int, int]:
+    """Messages in flight by device (index tasks_live)."""
+    rows = conn.execute(
+        """
+        SELECT t.gateway_id, count(*) FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
+        WHERE t.state <> 'closed' AND a.live = 1 GROUP BY t.gateway_id
+        """
     )
     return dict(rows.fetchall())
 
@@ -338,16 +350,16 @@ def reject(
     close(conn, task_id, now_ms, f"refused by code {code}: {reason}")
 
 
-def tasks_of_opted_out(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
-    """Accepted tasks that still hold a number which has opted out."""
+def tasks_of_unwanted(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
+    """Accepted tasks that still hold a number which has opted out or was blocked."""
     rows = conn.execute(
-        """
+        f"""
         SELECT DISTINCT t.id FROM tasks AS t
         JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
         JOIN recipients AS r ON r.id = a.recipient_id
-        JOIN optouts.optouts AS o ON o.number = r.number
         WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused')
             AND t.state <> 'closed' -- said for the index tasks_live
+            AND {UNWANTED} IS NOT NULL
         ORDER BY t.id
         """,
         (gateway_id,),
@@ -357,15 +369,14 @@ def tasks_of_opted_out(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
 
 def no_longer_wanted(conn: sqlite3.Connection, task_ids: Sequence[int]) -> set[int]:
     """Tasks among these that must not be offered again: their campaign does not run any more, a
-    recipient opted out, or was proved sent by another attempt meanwhile."""
+    recipient opted out or was blocked, or was proved sent by another attempt meanwhile."""
     marks = ", ".join("?" * len(task_ids))
     rows = conn.execute(
         f"""
         SELECT DISTINCT t.id FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
         JOIN attempts AS a ON a.task_id = t.id JOIN recipients AS r ON r.id = a.recipient_id
-        LEFT JOIN optouts.optouts AS o ON o.number = r.number
         WHERE t.id IN ({marks}) AND (c.state NOT IN ('running', 'waiting')
-            OR o.number IS NOT NULL OR (a.live = 0 AND a.outcome IS NULL))
+            OR {UNWANTED} IS NOT NULL OR (a.live = 0 AND a.outcome IS NULL))
         """,
         list(task_ids),
     )

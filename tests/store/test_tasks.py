@@ -30,7 +30,7 @@ from campaign.store.tasks import (
     reject,
     start_fence,
     task_objects,
-    tasks_of_opted_out,
+    tasks_of_unwanted,
 )
 
 STATES = [str(state) for state in TaskState]
@@ -247,23 +247,23 @@ def test_tasks_on_a_device_that_hold_an_opted_out_number_are_found(
     ledger: Any, state: str, found: bool
 ) -> None:
     task = bring(ledger, state)
-    assert ledger.do(tasks_of_opted_out, ledger.gateway()) == []
+    assert ledger.do(tasks_of_unwanted, ledger.gateway()) == []
     ledger.opt_out(ledger.number(2))
-    assert ledger.do(tasks_of_opted_out, ledger.gateway()) == ([task.id] if found else [])
+    assert ledger.do(tasks_of_unwanted, ledger.gateway()) == ([task.id] if found else [])
 
 
 def test_an_opted_out_number_that_is_settled_already_fences_nothing(ledger: Any) -> None:
     task = bring(ledger, "accepted")
     ledger.report(task, sent=[2])
     ledger.opt_out(ledger.number(2))
-    assert ledger.do(tasks_of_opted_out, ledger.gateway()) == []
+    assert ledger.do(tasks_of_unwanted, ledger.gateway()) == []
 
 
 @pytest.mark.parametrize(
     "ask",
     [
         pytest.param(lambda conn: reclaim_planned(conn, 1, 1, None, 0), id="reclaim_planned"),
-        pytest.param(lambda conn: tasks_of_opted_out(conn, 1), id="tasks_of_opted_out"),
+        pytest.param(lambda conn: tasks_of_unwanted(conn, 1), id="tasks_of_unwanted"),
         pytest.param(lambda conn: overtaken_tasks(conn, 1), id="overtaken_tasks"),
         pytest.param(lambda conn: live_tasks(conn, 1), id="live_tasks"),
         pytest.param(lambda conn: outstanding(conn, 1), id="outstanding"),

@@ -1,0 +1,124 @@
+"""Why a campaign waits, for which gateway and port, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import trio
+
+from campaign.engine.lifecycle import snapshot
+from campaign.engine.waits import stored_waits
+from campaign.planner.options import CampaignOptions
+from campaign.planner.states import CampaignState
+from campaign.store.campaigns import CampaignRow
+
+Numbers = Callable[[int], list[str]]
+Wait = dict[str, Any]
+
+
+async def waits_after(world: Any, seconds: float, **launch: Any) -> list[Wait]:
+    """What `status` says of a campaign so long after its launch."""
+    shown: list[Wait] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: world.launch(**launch))
+        await trio.sleep(seconds)
+        (campaign,) = (await snapshot(world.runs[-1]))["campaigns"]
+        shown += campaign["waits"]
+        nursery.cancel_scope.cancel()
+    return shown
+
+
+async def test_each_port_says_until_when_its_pace_keeps_it(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 2}, settings={"return-path": "assume"}) as world:
+        waits = await waits_after(world, 20, numbers=numbers(40), per_port="1/min")
+        assert [(w["gateway"], w["port"], w["why"]) for w in waits] == [
+            ("sim1", "1", "pacing"),
+            ("sim1", "2", "pacing"),
+        ]
+        for wait in waits:
+            assert "2026-03-02T10:00:50Z" < wait["until"] < "2026-03-02T10:01:20Z"
+
+
+async def test_a_closed_window_is_told_with_its_end_for_every_gateway(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}, sim2={"ports": 1}) as world:
+        window = {"window": "12:30-13:00", "timezone": "UTC"}
+        waits = await waits_after(world, 30, numbers=numbers(4), **window)
+        assert {w["gateway"] for w in waits} == {"sim1", "sim2"}
+        assert {(w["port"], w["until"]) for w in waits} == {(None, "2026-03-02T12:30:00Z")}
+
+
+async def test_missing_receipts_are_waited_for_until_they_count_as_none(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1, "receipts_seconds": (900.0, 900.0)}) as world:
+        (wait,) = await waits_after(world, 60, numbers=numbers(2))
+        assert (wait["gateway"], wait["port"]) == (None, None)
+        assert wait["why"].startswith("receipts: 2 missing")
+        assert wait["until"] > "2026-03-02T10:09"
+
+
+async def test_a_stopped_gateway_says_so_beside_one_that_sends(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    bad = {"ports": 1, "password": "another"}
+    async with make_world(sim1={"ports": 1, "sms_seconds": 30}, sim2=bad) as world:
+        waits = await waits_after(world, 30, numbers=numbers(30))
+        (stopped,) = [w for w in waits if w["gateway"] == "sim2"]
+        assert stopped["why"].startswith("stopped: ")
+        assert (stopped["port"], stopped["until"]) == (None, None)
+
+
+async def test_a_status_costs_a_few_queries_however_many_ports_and_gateways_there_are(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    many = {f"sim{i}": {"ports": 32} for i in range(1, 5)}
+    async with make_world(**many) as world, trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: world.launch(numbers(200), per_port="1/min"))
+        await trio.sleep(20)
+        asked: list[str] = []
+        world.conn.set_trace_callback(asked.append)
+        (campaign,) = (await snapshot(world.runs[-1], "c"))["campaigns"]
+        world.conn.set_trace_callback(None)
+        assert len(campaign["waits"]) == 4 * 32
+        assert len(asked) <= 6
+        nursery.cancel_scope.cancel()
+
+
+def row(state: str, **options: Any) -> CampaignRow:
+    chosen = CampaignOptions(**options)
+    return CampaignRow(
+        1, "c", CampaignState(state), None, "l", "m", (), chosen, None, 0, 0, 0, None
+    )
+
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        (row("finished"), []),
+        (row("running", gateways=("sim2",)), []),
+        (row("paused"), [(None, "paused", None)]),
+        (row("importing"), [(None, "its list is being imported", None)]),
+        (row("waiting"), [("sim1", "stopped: refused", None)]),
+        (row("waiting", gateways=("sim2",)), [(None, "an alarm", None)]),
+        (
+            row("running", gateways=("sim2",), window="15:00-16:00", timezone="Asia/Kolkata"),
+            [(None, "the sending window", "2026-03-03T09:30:00Z")],
+        ),
+    ],
+    ids=["over", "sending", "paused", "importing", "alarm", "alarm elsewhere", "window"],
+)
+def test_the_ledger_alone_tells_what_it_can(
+    stored: CampaignRow, told: list[tuple[str | None, str, str | None]]
+) -> None:
+    waits = stored_waits(stored, NOON, {"sim1": "refused"})
+    assert [(w["gateway"], w["why"], w["until"]) for w in waits] == told
