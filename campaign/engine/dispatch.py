@@ -8,7 +8,8 @@ import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.gates import shut
-from campaign.engine.order import in_turn, served
+from campaign.engine.order import in_turn, read_backlog, served
+from campaign.engine.preempting import busy_for, in_the_way, overtake, unpaused
 from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
 from campaign.engine.signin import sign_in
@@ -18,12 +19,11 @@ from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_
 from campaign.gateway.line import SESSION_ENDED
 from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
-from campaign.planner.states import CampaignState
+from campaign.planner.states import CampaignState, TaskState
 from campaign.protocol.device_codec import decode_task
+from campaign.store.backlog import Queued, Work, queued
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
 from campaign.store.gateways import update_gateway
-from campaign.store.summary import work_left
-from campaign.store.tasks import outstanding
 
 _FIRST_BACK_OFF = 1.0
 _LONGEST_BACK_OFF = 30.0
@@ -50,36 +50,46 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
     began, wall = run.instant(), run.env.wall()
     sending = [id_ for id_ in run.targets if not run.campaigns[id_].is_halted(wall)]
-    again = await run.write(
-        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
-    )
-    if again:
-        await _post(run, gateway, again, began)
-        return True, None
+    queue = await run.store.read(queued, gateway.id)
+    if any(row.state is TaskState.PLANNED for row in queue):
+        again = await run.write(
+            reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
+        )
+        if again:
+            await _post(run, gateway, again, began)
+            return True, None
     wakes: list[float] = []
-    busy = await run.store.read(outstanding, gateway.id)
+    busy = unpaused(queue)
     for port in gateway.ports.values():
         port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
-    for campaign in in_turn(run, gateway):
-        claimed, wake_at = await _claim(run, gateway, campaign, busy)
+    left = await read_backlog(run)
+    for campaign in in_turn(run, gateway, left.work):
+        claimed, wake_at = await _claim(run, gateway, campaign, queue)
         if claimed:
-            served(gateway, campaign)
+            served(run, campaign, sum(task.size for task in claimed))
             await _post(run, gateway, claimed, began)
+            await overtake(run, gateway)
             return True, None
         if wake_at is not None:
             wakes.append(wake_at)
+    await overtake(run, gateway)
     return False, min(wakes, default=None)
 
 
 async def _claim(
-    run: Run, gateway: Gateway, campaign: Campaign, busy: dict[int, int]
+    run: Run, gateway: Gateway, campaign: Campaign, queue: Sequence[Queued]
 ) -> tuple[list[ClaimedTask], float | None]:
     now = run.env.monotonic()
     closed = shut(run, campaign)
     if closed is not None:
         campaign.why[gateway.name] = Waiting(closed.why, closed.until)
         return [], closed.until
-    pending, in_flight, due_ms = await run.store.read(work_left, campaign.id)
+    left = await read_backlog(run)
+    work = left.work.get(campaign.id, Work())
+    pending, due_ms = work.pending, work.due_ms
+    # an urgent one does not queue behind the others: what they have in flight takes no place
+    in_flight = work.in_flight if campaign.is_urgent else left.in_flight
+    busy = busy_for(run, campaign, queue)
     # what is due already waits for a port, not for a time: waking at a past time would spin
     wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
     if not pending and (due_ms is None or wakes):
@@ -147,6 +157,7 @@ def _plan(
                 min(port.window.size, settings.queue_limit),
                 max(port.bucket.next_at, port.backs_off_until),
                 port.rests_until,
+                shut=in_the_way(gateway, campaign, port.number),
             )
             for port in gateway.ports.values()
             if campaign.takes_port(port.number)

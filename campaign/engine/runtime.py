@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,11 +19,13 @@ from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.shares import Priority, Queue
 from campaign.planner.states import CampaignState
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
 from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.messages import PortState
+from campaign.store.backlog import Backlog
 from campaign.store.campaigns import CampaignRow
 from campaign.store.door import Store
 from campaign.store.gateways import GatewayRow
@@ -104,8 +106,8 @@ class Gateway:
     probes: int = 0
     held: bool = False
     """No report of it reaches us, and its probes are spent."""
-    last_served: int = 0
-    """The campaign that last sent through it: the next one is first in turn."""
+    overtaken: frozenset[int] | None = None
+    """Ports on which an urgent campaign's tasks go first (`preempting`); None: not looked yet."""
     last_probe: float = 0.0
     strikes: int = 0
     look: bool = False
@@ -164,6 +166,14 @@ class Campaign:
     """What it waits for, as it was last stored; empty: nothing was stored yet."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
 
+    @property
+    def priority(self) -> Priority:
+        return self.options.parsed_priority
+
+    @property
+    def is_urgent(self) -> bool:
+        return self.options.parsed_priority is Priority.URGENT
+
     @classmethod
     def from_row(cls, row: CampaignRow) -> Campaign:
         template = Template.parse(row.message)
@@ -219,6 +229,12 @@ class Run:
     campaigns: dict[int, Campaign] = field(default_factory=dict)
     targets: set[int] = field(default_factory=set)
     """Campaigns this run sends for; every other one is settled, but not sent on."""
+    queue: Queue = field(default_factory=Queue)
+    """Who is served next where several campaigns share a gateway."""
+    commits: int = 0
+    """Writes of this run: what was read of the ledger holds until the next one."""
+    backlog: tuple[Hashable, Backlog] | None = None
+    """What the target campaigns have left, and as of when (`order.read_backlog`)."""
     settings_cache: dict[tuple[int, int], Settings] = field(default_factory=dict)
     attachments: dict[int, str] = field(default_factory=dict)
     """Those of MMS campaigns as their tasks carry them, as far as they were read."""
@@ -244,7 +260,12 @@ class Run:
         self, fn: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Write as this run's engine: `StaleEpoch` once another one has taken the ledger over."""
-        return await self.store.write(_in_epoch, self.epoch, lambda conn: fn(conn, *args, **kwargs))
+        try:
+            return await self.store.write(
+                _in_epoch, self.epoch, lambda conn: fn(conn, *args, **kwargs)
+            )
+        finally:
+            self.commits += 1
 
     def anchor(self) -> None:
         """Tie civil time to the monotonic clock for the length of this run: a stepped wall clock

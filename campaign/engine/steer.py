@@ -16,7 +16,8 @@ from campaign.store.tasks import (
     start_fence,
 )
 
-_TAKEN = (TaskState.ACCEPTED, TaskState.PAUSED)
+_ACCEPTED, _PAUSED = TaskState.ACCEPTED, TaskState.PAUSED
+_TAKEN = (_ACCEPTED, _PAUSED)
 
 
 async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
@@ -43,14 +44,21 @@ async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
             gateway.duties.ring()
         return
     async with gateway.steering:
-        if campaign.is_halted(run.env.wall()):
-            accepted = await _on_device(run, gateway, campaign, TaskState.ACCEPTED)
-            if accepted:
-                await _pause(run, gateway, accepted)
-        else:
-            paused = await _on_device(run, gateway, campaign, TaskState.PAUSED)
-            if paused:
-                await _resume(run, gateway, paused)
+        tasks = await _on_device(run, gateway, campaign, *_TAKEN)
+        resting = {task.id for task in tasks if is_to_rest(run, gateway, campaign, task)}
+        pause = [task for task in tasks if task.id in resting and task.state is _ACCEPTED]
+        resume = [task for task in tasks if task.id not in resting and task.state is _PAUSED]
+        if pause:
+            await _pause(run, gateway, pause)
+        if resume:
+            await _resume(run, gateway, resume)
+
+
+def is_to_rest(run: Run, gateway: Gateway, campaign: Campaign, task: TaskRow) -> bool:
+    """Whether nothing more of a task may start now, though it stays queued on its device."""
+    if campaign.is_halted(run.env.wall()):
+        return True
+    return not campaign.is_urgent and task.port in (gateway.overtaken or ())
 
 
 async def _on_device(

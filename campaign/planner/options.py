@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from campaign.planner.durations import Interval, Rate
+from campaign.errors import UsageError
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.shares import Priority
 from campaign.planner.windows import Window
 from campaign.protocol.ports import AllPorts, parse_selection
 
@@ -58,12 +60,29 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def check(self) -> None:
         """Raise `UsageError` for the first option that cannot be."""
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
+        self._check_order()
         self.allows_port(1)
         with_overrides(Settings(), self.settings)
 
     @property
     def is_mms(self) -> bool:
         return self.subject is not None
+
+    def _check_order(self) -> None:
+        _ = self.parsed_priority
+        if self.share < 1:
+            raise UsageError(
+                "--share counts from 1: a campaign with twice as much gets twice as much"
+            )
+
+    @property
+    def parsed_priority(self) -> Priority:
+        """Who is served first where campaigns share gateways."""
+        try:
+            return Priority(self.priority)
+        except ValueError as error:
+            known = ", ".join(Priority)
+            raise UsageError(f"--priority {self.priority!r}: it is one of {known}") from error
 
     @property
     def parsed_rate(self) -> Rate | None:

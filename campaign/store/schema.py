@@ -175,6 +175,8 @@ _SCHEDULER = (
         PRIMARY KEY (sim, number)
     ) STRICT, WITHOUT ROWID
     """,
+    # what is in flight, however many campaigns there once were
+    "CREATE INDEX tallies_assigned ON tallies(n) WHERE state = 'assigned' AND n > 0",
     # which SIM wrote to a number last
     "CREATE INDEX sim_contacts_number ON sim_contacts(number, last_ms)",
     """

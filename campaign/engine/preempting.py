@@ -1,0 +1,82 @@
+"""Overtaking: an urgent campaign does not queue behind what devices hold of the others.
+
+Theory of operation. A device works off its ports' queues in the order of submission, and up to
+`port-window` of sending waits there. An urgent campaign therefore claims as if only urgent tasks
+were queued; as soon as a port holds one, what waits there of every other campaign is paused on the
+device (a message on air goes on), and nothing more of the others is claimed for that port. Once the
+port holds nothing urgent any more, the others are resumed. Which ports are overtaken is read from
+the ledger, so that an engine that was killed in between finds it again, and resumes what an earlier
+one had paused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.steer import steer_gateway
+from campaign.planner.routing import Shut
+from campaign.planner.shares import Priority
+from campaign.planner.states import TaskState
+from campaign.store.backlog import Queued, queued
+
+_IN_THE_WAY = Shut("an urgent campaign goes first")
+_MAY_GO_ON_AIR = (TaskState.INTENT, TaskState.ACCEPTED)
+
+
+def busy_for(run: Run, campaign: Campaign, queue: Iterable[Queued]) -> dict[int, int]:
+    """Messages by port that are in this campaign's way: none that is paused there, and for an
+    urgent one none that is going to be."""
+    busy: dict[int, int] = {}
+    for row in queue:
+        if row.state is TaskState.PAUSED:
+            continue
+        if campaign.is_urgent and not _is_urgent(run, row.campaign_id):
+            continue
+        busy[row.port] = busy.get(row.port, 0) + row.messages
+    return busy
+
+
+def unpaused(queue: Iterable[Queued]) -> dict[int, int]:
+    """Messages by port that their device works off."""
+    busy: dict[int, int] = {}
+    for row in queue:
+        if row.state is not TaskState.PAUSED:
+            busy[row.port] = busy.get(row.port, 0) + row.messages
+    return busy
+
+
+def in_the_way(gateway: Gateway, campaign: Campaign, port: int) -> Shut | None:
+    """Why this campaign may not claim for a port although it could send."""
+    overtaken = not campaign.is_urgent and port in (gateway.overtaken or ())
+    return _IN_THE_WAY if overtaken else None
+
+
+async def overtake(run: Run, gateway: Gateway) -> None:
+    """Let urgent tasks on this gateway's ports go before the others, and the others go on where
+    there is none any more."""
+    if gateway.overtaken == frozenset() and not any(c.is_urgent for c in run.campaigns.values()):
+        return
+    queue = await run.store.read(queued, gateway.id)
+    ports = _urgent_ports(run, queue)
+    if gateway.is_old or ports == gateway.overtaken:
+        return  # the old interface has no pause, and one message at a time on a port
+    gateway.overtaken = ports
+    for campaign_id in sorted({row.campaign_id for row in queue}):
+        campaign = run.campaigns.get(campaign_id)
+        if campaign is not None and not campaign.is_urgent:
+            await steer_gateway(run, gateway, campaign)
+    gateway.bell.ring()
+
+
+def _urgent_ports(run: Run, queue: Sequence[Queued]) -> frozenset[int]:
+    return frozenset(
+        row.port
+        for row in queue
+        if row.messages and row.state in _MAY_GO_ON_AIR and _is_urgent(run, row.campaign_id)
+    )
+
+
+def _is_urgent(run: Run, campaign_id: int) -> bool:
+    campaign = run.campaigns.get(campaign_id)
+    return campaign is not None and campaign.priority is Priority.URGENT
