@@ -164,11 +164,22 @@ class Campaign:
     """What it waits for, by gateway name (or `receipts`)."""
     waiting_for: str | None = ""
     """What it waits for, as it was last stored; empty: nothing was stored yet."""
+    sampled: bool = False
+    """Its canary was judged (`judging`)."""
+    tested: bool = False
+    """Its test on own numbers was judged."""
+    paused_for: str = ""
+    """Why it was paused, as it is shown; empty: somebody asked to."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
 
     @property
     def priority(self) -> Priority:
         return self.options.parsed_priority
+
+    @property
+    def awaits_test(self) -> bool:
+        """Whether nothing of it may go before the test on own numbers was judged."""
+        return bool(self.options.test) and not self.tested
 
     @property
     def is_urgent(self) -> bool:
@@ -186,6 +197,9 @@ class Campaign:
             row.options.parsed_window,
             row.options.port_numbers(),
             state=row.state,
+            sampled=row.sampled,
+            tested=row.tested,
+            paused_for=(row.waiting_for or "") if row.state is CampaignState.PAUSED else "",
         )
 
     def is_halted(self, wall: datetime) -> bool:

@@ -23,6 +23,7 @@ _TAKEN = (_ACCEPTED, _PAUSED)
 async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
     """Do on the devices what was just stored of this campaign."""
     campaign.state = state
+    campaign.paused_for = ""
     campaign.waiting_for = ""  # whoever stored the state has cleared it
     for gateway in list(run.gateways.values()):
         await steer_gateway(run, gateway, campaign)

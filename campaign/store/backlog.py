@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from campaign.planner.states import RecipientState, TaskState
 
+_MOST = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -56,6 +58,8 @@ def backlog(conn: sqlite3.Connection, campaign_ids: Collection[int]) -> Backlog:
                 (id_,),
             )
         )
+        if waiting.get(RecipientState.PENDING):
+            waiting |= _in_the_sample(conn, id_)
         due: int | None = None
         if waiting.get(RecipientState.HELD):
             (due,) = conn.execute(
@@ -65,6 +69,29 @@ def backlog(conn: sqlite3.Connection, campaign_ids: Collection[int]) -> Backlog:
             ).fetchone()
         work[id_] = Work(waiting.get(RecipientState.PENDING, 0), in_flight.get(id_, 0), due)
     return Backlog(work, sum(in_flight.values()))
+
+
+def _in_the_sample(conn: sqlite3.Connection, campaign_id: int) -> dict[str, int]:
+    """While the first recipients are on trial only they can go: how many of them wait, no more
+    than matter for one turn."""
+    row = conn.execute(
+        "SELECT sample_end FROM campaigns WHERE id = ? AND sampled = 0", (campaign_id,)
+    ).fetchone()
+    if row is None or row["sample_end"] is None:
+        return {}
+    (waiting,) = conn.execute(
+        # index recipients_pending, lane by lane
+        """
+        SELECT coalesce(sum((
+            SELECT count(*) FROM (
+                SELECT 1 FROM recipients AS r WHERE r.campaign_id = :campaign
+                    AND r.lane = chosen.lane AND r.state = 'pending' AND r.id <= :last LIMIT :most)
+            )), 0)
+        FROM (SELECT 0 AS lane UNION SELECT lane FROM lanes WHERE campaign_id = :campaign) AS chosen
+        """,
+        {"campaign": campaign_id, "last": row["sample_end"], "most": _MOST},
+    ).fetchone()
+    return {RecipientState.PENDING: waiting}
 
 
 def queued(conn: sqlite3.Connection, gateway_id: int) -> list[Queued]:

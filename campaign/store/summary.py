@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from campaign.planner.rulings import Decision
-from campaign.planner.states import RecipientState
-from campaign.store.campaigns import CampaignRow, counts, shown_counts
+from campaign.store.campaigns import CampaignRow, shown_counts
 from campaign.store.unproved import UNPROVED
 
 REPORT_COLUMNS = (

@@ -75,8 +75,11 @@ async def overtake_once(
         await trio.sleep(after)
         seen.append(world.env.monotonic())
         await hand_over(world, "urgent", urgent, priority="urgent", receipts=False)
+        run = world.runs[-1]
+        mark = run.changed.mark()
         while get_campaign(world.conn, "urgent").finished_ms is None:
-            await trio.sleep(0.5)
+            await run.changed.wait(mark)
+            mark = run.changed.mark()
         if not to_the_end:
             scope.cancel()
 

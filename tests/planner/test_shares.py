@@ -1,4 +1,4 @@
-"""Priorities are strict, shares are fair, and nobody is owed anything for a time it was not there."""
+"""Priorities are strict, shares are fair, and nobody is owed for a time it was not there."""
 
 from __future__ import annotations
 
