@@ -46,7 +46,8 @@ def _wants(run: Run, campaign: Campaign, work: Work, now_ms: int) -> bool:
 
 
 def served(run: Run, campaign: Campaign, messages: int) -> None:
-    """So many messages of this campaign were just claimed."""
+    """So many messages of this campaign are about to be claimed, or were not in the end (less than
+    nothing): other gateways choose while the ledger writes."""
     run.queue = run.queue.served(_contender(campaign), messages)
 
 

@@ -11,7 +11,8 @@ one had paused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from campaign.engine.runtime import Campaign, Gateway, Run
 from campaign.engine.steer import steer_gateway
@@ -21,35 +22,48 @@ from campaign.planner.states import TaskState
 from campaign.store.backlog import Queued, queued
 
 _IN_THE_WAY = Shut("an urgent campaign goes first")
+_NOTHING: Mapping[int, Shut] = {}
 _MAY_GO_ON_AIR = (TaskState.INTENT, TaskState.ACCEPTED)
 
 
-def busy_for(run: Run, campaign: Campaign, queue: Iterable[Queued]) -> dict[int, int]:
-    """Messages by port that are in this campaign's way: none that is paused there, and for an
-    urgent one none that is going to be."""
+@dataclass(frozen=True)
+class Load:
+    """Messages by port that are in somebody's way: none that is paused there, and for an urgent
+    campaign none that is going to be."""
+
+    all: Mapping[int, int]
+    urgent: Mapping[int, int]
+
+    def before(self, campaign: Campaign) -> Mapping[int, int]:
+        return self.urgent if campaign.is_urgent else self.all
+
+
+def load_of(run: Run, queue: Iterable[Queued]) -> Load:
+    """What a gateway's ports hold."""
     busy: dict[int, int] = {}
+    urgent: dict[int, int] = {}
     for row in queue:
         if row.state is TaskState.PAUSED:
             continue
-        if campaign.is_urgent and not _is_urgent(run, row.campaign_id):
-            continue
         busy[row.port] = busy.get(row.port, 0) + row.messages
-    return busy
+        if _is_urgent(run, row.campaign_id):
+            urgent[row.port] = urgent.get(row.port, 0) + row.messages
+    return Load(busy, urgent)
 
 
-def unpaused(queue: Iterable[Queued]) -> dict[int, int]:
-    """Messages by port that their device works off."""
-    busy: dict[int, int] = {}
-    for row in queue:
-        if row.state is not TaskState.PAUSED:
-            busy[row.port] = busy.get(row.port, 0) + row.messages
-    return busy
+def in_the_way(gateway: Gateway, campaign: Campaign) -> Mapping[int, Shut]:
+    """The ports this campaign may not claim for although they could send, and why."""
+    if campaign.is_urgent or not gateway.overtaken:
+        return _NOTHING
+    return dict.fromkeys(gateway.overtaken, _IN_THE_WAY)
 
 
-def in_the_way(gateway: Gateway, campaign: Campaign, port: int) -> Shut | None:
-    """Why this campaign may not claim for a port although it could send."""
-    overtaken = not campaign.is_urgent and port in (gateway.overtaken or ())
-    return _IN_THE_WAY if overtaken else None
+def is_full(gateway: Gateway, busy: Mapping[int, int], queue_limit: int) -> bool:
+    """Whether no port could take one more message, whoever's."""
+    return all(
+        not port.usable or busy.get(port.number, 0) >= min(port.window.size, queue_limit)
+        for port in gateway.ports.values()
+    )
 
 
 async def overtake(run: Run, gateway: Gateway) -> None:

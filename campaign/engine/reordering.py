@@ -41,6 +41,6 @@ async def take_up_order(run: Run, name: str) -> None:
     campaign = run.campaigns.get(row.id)
     if campaign is None:
         return
-    campaign.options = row.options
+    campaign.options, campaign.priority = row.options, row.options.parsed_priority
     for gateway in run.gateways.values():
         gateway.overtaken = None

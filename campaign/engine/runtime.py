@@ -115,6 +115,8 @@ class Gateway:
     sampled: float | None = None
     """When its statistics were last stored, on the monotonic clock."""
     subscription_trouble: str | None = None
+    crowded: Waiting | None = None
+    """What its ports wait for, as the first campaign of a turn found it, while all are full."""
     bell: Bell = field(default_factory=Bell)
     duties: Bell = field(default_factory=Bell)
     """Rung for whoever looks after doubt and fences."""
@@ -164,6 +166,7 @@ class Campaign:
     """What it waits for, by gateway name (or `receipts`)."""
     waiting_for: str | None = ""
     """What it waits for, as it was last stored; empty: nothing was stored yet."""
+    priority: Priority = Priority.NORMAL
     sampled: bool = False
     """Its canary was judged (`judging`)."""
     tested: bool = False
@@ -173,8 +176,9 @@ class Campaign:
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
 
     @property
-    def priority(self) -> Priority:
-        return self.options.parsed_priority
+    def places(self) -> Hashable:
+        """Campaigns that may use the same gateways and ports have equal ones."""
+        return self.options.gateways, self.chosen_ports, self.options.is_mms
 
     @property
     def awaits_test(self) -> bool:
@@ -183,7 +187,7 @@ class Campaign:
 
     @property
     def is_urgent(self) -> bool:
-        return self.options.parsed_priority is Priority.URGENT
+        return self.priority is Priority.URGENT
 
     @classmethod
     def from_row(cls, row: CampaignRow) -> Campaign:
@@ -197,6 +201,7 @@ class Campaign:
             row.options.parsed_window,
             row.options.port_numbers(),
             state=row.state,
+            priority=row.options.parsed_priority,
             sampled=row.sampled,
             tested=row.tested,
             paused_for=(row.waiting_for or "") if row.state is CampaignState.PAUSED else "",
@@ -267,6 +272,7 @@ class Run:
     inbox_start: int = 0
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
+    _usable: dict[Hashable, tuple[float, int]] = field(default_factory=dict)
     _wall: datetime | None = None
     _mono: float = 0.0
 
@@ -341,17 +347,30 @@ class Run:
         return [gateway for gateway in self.gateways.values() if campaign.takes(gateway)]
 
     def usable_ports(self, campaign: Campaign) -> int:
-        """How many ports could send for this campaign now."""
-        return sum(
-            port.usable and port.rests_until is None and campaign.takes_port(port.number)
-            for gateway in self.gateways_of(campaign)
-            if gateway.ready and not gateway.row.stopped and not gateway.held
-            for port in gateway.ports.values()
-        )
+        """How many ports could send for this campaign now.
+
+        Counted anew after every ring, and once a second: with many gateways this costs more than
+        all the rest of a turn.
+        """
+        now = self.env.monotonic()
+        where = campaign.places
+        counted = self._usable.get(where)
+        if counted is None or now - counted[0] >= _A_MOMENT:
+            counted = self._usable[where] = (
+                now,
+                sum(
+                    port.usable and port.rests_until is None and campaign.takes_port(port.number)
+                    for gateway in self.gateways_of(campaign)
+                    if gateway.ready and not gateway.row.stopped and not gateway.held
+                    for port in gateway.ports.values()
+                ),
+            )
+        return counted[1]
 
     def ring(self, gateways: Iterable[Gateway] | None = None) -> None:
         """Something changed: wake the dispatchers (of these gateways) and whoever shows it."""
-        for gateway in gateways or self.gateways.values():
+        self._usable.clear()
+        for gateway in self.gateways.values() if gateways is None else gateways:
             gateway.bell.ring()
         self.changed.ring()
 
@@ -364,3 +383,4 @@ class Run:
             port.evict = port.evict or (port.usable and not usable)
             port.usable = usable
             port.status = state.text
+        self._usable.clear()

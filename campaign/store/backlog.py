@@ -5,6 +5,7 @@ Neither question costs more for more recipients: one reads the tallies, the othe
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from campaign.planner.states import RecipientState, TaskState
 
 _MOST = 10_000
+_STATES = {str(state): state for state in TaskState}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +49,41 @@ def backlog(conn: sqlite3.Connection, campaign_ids: Collection[int]) -> Backlog:
         # index tallies_assigned
         conn.execute("SELECT campaign_id, n FROM tallies WHERE state = 'assigned' AND n > 0")
     )
-    work: dict[int, Work] = {}
-    for id_ in campaign_ids:
-        waiting: dict[str, int] = dict(
-            conn.execute(
-                """
-                SELECT state, n FROM tallies
-                WHERE campaign_id = ? AND state IN ('pending', 'held')
-                """,
-                (id_,),
-            )
-        )
-        if waiting.get(RecipientState.PENDING):
-            waiting |= _in_the_sample(conn, id_)
-        due: int | None = None
-        if waiting.get(RecipientState.HELD):
-            (due,) = conn.execute(
-                # index recipients_held
-                "SELECT min(due_ms) FROM recipients WHERE campaign_id = ? AND state = 'held'",
-                (id_,),
-            ).fetchone()
-        work[id_] = Work(waiting.get(RecipientState.PENDING, 0), in_flight.get(id_, 0), due)
+    pending: dict[int, int] = {}
+    due: dict[int, int] = {}
+    rows = conn.execute(
+        # by the primary keys of both
+        """
+        SELECT c.id, t.state, t.n, CASE WHEN c.sampled = 0 THEN c.sample_end END AS last
+        FROM json_each(?) AS chosen JOIN campaigns AS c ON c.id = chosen.value
+        JOIN tallies AS t ON t.campaign_id = c.id AND t.state IN ('pending', 'held')
+        WHERE t.n > 0
+        """,
+        (json.dumps(list(campaign_ids)),),
+    ).fetchall()
+    for id_, state, waiting, last in rows:
+        if state == RecipientState.HELD:
+            due[id_] = _next_due(conn, id_)
+        else:
+            pending[id_] = waiting if last is None else _in_the_sample(conn, id_, last)
+    work = {
+        id_: Work(pending.get(id_, 0), in_flight.get(id_, 0), due.get(id_)) for id_ in campaign_ids
+    }
     return Backlog(work, sum(in_flight.values()))
 
 
-def _in_the_sample(conn: sqlite3.Connection, campaign_id: int) -> dict[str, int]:
-    """While the first recipients are on trial only they can go: how many of them wait, no more
-    than matter for one turn."""
-    row = conn.execute(
-        "SELECT sample_end FROM campaigns WHERE id = ? AND sampled = 0", (campaign_id,)
+def _next_due(conn: sqlite3.Connection, campaign_id: int) -> int:
+    (due,) = conn.execute(
+        # index recipients_held
+        "SELECT min(due_ms) FROM recipients WHERE campaign_id = ? AND state = 'held'",
+        (campaign_id,),
     ).fetchone()
-    if row is None or row["sample_end"] is None:
-        return {}
+    return int(due)
+
+
+def _in_the_sample(conn: sqlite3.Connection, campaign_id: int, last: int) -> int:
+    """While the first recipients are on trial, up to the one with the id `last`, only they can go:
+    how many of them wait, no more than matter for one turn."""
     (waiting,) = conn.execute(
         # index recipients_pending, lane by lane
         """
@@ -89,9 +94,9 @@ def _in_the_sample(conn: sqlite3.Connection, campaign_id: int) -> dict[str, int]
             )), 0)
         FROM (SELECT 0 AS lane UNION SELECT lane FROM lanes WHERE campaign_id = :campaign) AS chosen
         """,
-        {"campaign": campaign_id, "last": row["sample_end"], "most": _MOST},
+        {"campaign": campaign_id, "last": last, "most": _MOST},
     ).fetchone()
-    return {RecipientState.PENDING: waiting}
+    return int(waiting)
 
 
 def queued(conn: sqlite3.Connection, gateway_id: int) -> list[Queued]:
@@ -107,4 +112,4 @@ def queued(conn: sqlite3.Connection, gateway_id: int) -> list[Queued]:
         """,
         (gateway_id,),
     )
-    return [Queued(row[0], row[1], TaskState(row[2]), row[3]) for row in rows]
+    return [Queued(row[0], row[1], _STATES[row[2]], row[3]) for row in rows]
