@@ -144,8 +144,8 @@ def _pause(conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str) ->
 
 
 async def _carry_out(run: Run, campaign: Campaign, why: str) -> None:
-    if not why:
-        return
+    if not why or campaign.state not in _GOES:
+        return  # … or somebody ended it in this very moment
     run.notice(f"campaign {campaign.name} is paused: {why}; campaign continue lets it go on")
     await carry_out(run, campaign, CampaignState.PAUSED)
     campaign.paused_for = f"paused: {why}"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from campaign.engine.runtime import Campaign, Gateway, Run
-from campaign.engine.steer import steer_gateway
+from campaign.engine.steer import steer_all
 from campaign.planner.routing import Shut
 from campaign.planner.shares import Priority
 from campaign.planner.states import TaskState
@@ -76,10 +76,7 @@ async def overtake(run: Run, gateway: Gateway) -> None:
     if gateway.is_old or ports == gateway.overtaken:
         return  # the old interface has no pause, and one message at a time on a port
     gateway.overtaken = ports
-    for campaign_id in sorted({row.campaign_id for row in queue}):
-        campaign = run.campaigns.get(campaign_id)
-        if campaign is not None and not campaign.is_urgent:
-            await steer_gateway(run, gateway, campaign)
+    await steer_all(run, gateway)
     gateway.bell.ring()
 
 

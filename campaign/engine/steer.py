@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from campaign.engine.runtime import Campaign, Gateway, Run
 from campaign.errors import GatewayError, RemoteProtocolError
@@ -45,14 +46,32 @@ async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
             gateway.duties.ring()
         return
     async with gateway.steering:
-        tasks = await _on_device(run, gateway, campaign, *_TAKEN)
-        resting = {task.id for task in tasks if is_to_rest(run, gateway, campaign, task)}
-        pause = [task for task in tasks if task.id in resting and task.state is _ACCEPTED]
-        resume = [task for task in tasks if task.id not in resting and task.state is _PAUSED]
-        if pause:
-            await _pause(run, gateway, pause)
-        if resume:
-            await _resume(run, gateway, resume)
+        await _bring_in_line(run, gateway, await _on_device(run, gateway, campaign, *_TAKEN))
+
+
+async def steer_all(run: Run, gateway: Gateway) -> None:
+    """Pause and resume what is to be on one device, of all campaigns in one request each."""
+    async with gateway.steering:
+        tasks = await run.store.read(live_tasks, gateway.id, _TAKEN)
+        await _bring_in_line(run, gateway, tasks)
+
+
+async def _bring_in_line(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
+    pause: list[TaskRow] = []
+    resume: list[TaskRow] = []
+    for task in tasks:
+        campaign = run.campaigns.get(task.campaign_id)
+        if campaign is None or campaign.state is CampaignState.CANCELLED:
+            continue  # its tasks are taken back, or settled only
+        rests = is_to_rest(run, gateway, campaign, task)
+        if rests and task.state is _ACCEPTED:
+            pause.append(task)
+        elif not rests and task.state is _PAUSED:
+            resume.append(task)
+    if pause:
+        await _pause(run, gateway, pause)
+    if resume:
+        await _resume(run, gateway, resume)
 
 
 def is_to_rest(run: Run, gateway: Gateway, campaign: Campaign, task: TaskRow) -> bool:

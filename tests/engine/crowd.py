@@ -221,7 +221,7 @@ def ledger_of(
                 add_gateway(
                     conn, 1, name=f"gw{nth}", url=f"http://gw{nth}", username="u", secret="s",
                     token=f"t{nth}",
-                    settings={"return-path": "assume", "queue-limit": "4", "task-size": "2"},
+                    settings={"return-path": "assume", "queue-limit": "2", "task-size": "1"},
                 )  # fmt: skip
         each = recipients // campaigns
         for nth in range(campaigns):
@@ -251,7 +251,7 @@ def run_crowd(
     campaigns: int = 20,
     gateways: int = 50,
     ports: int = 32,
-    seconds: float = 10.0,
+    seconds: float = 20.0,
 ) -> Cost:
     """Let all campaigns send for some virtual seconds, and say what it cost."""
     with ledger_of(folder, recipients, campaigns=campaigns, gateways=gateways) as conn:
