@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pause": "campaign.cli.watching.pause",
     "continue": "campaign.cli.watching.continue_",
     "cancel": "campaign.cli.watching.cancel",
+    "priority": "campaign.cli.ordering.priority",
     "resolve": "campaign.cli.deciding.resolve",
     "retry": "campaign.cli.deciding.retry",
     "report": "campaign.cli.report.report",

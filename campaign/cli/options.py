@@ -11,6 +11,7 @@ import click
 from campaign.errors import UsageError
 from campaign.planner.options import CampaignOptions
 from campaign.planner.settings import parse_pairs
+from campaign.planner.shares import Priority
 from campaign.service.sources import parse_sources
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,6 +57,41 @@ _WHEN = (
     ),
 )
 
+_ORDER = (
+    click.option(
+        "--priority",
+        type=click.Choice([str(priority) for priority in Priority]),
+        default=str(Priority.NORMAL),
+        show_default=True,
+        help="Who goes first where campaigns share gateways. urgent overtakes what is queued.",
+    ),
+    click.option(
+        "--share",
+        type=click.IntRange(1, 1000),
+        default=1,
+        show_default=True,
+        help="Its part among campaigns of one priority: 2 gets twice as much as 1.",
+    ),
+    click.option(
+        "--test",
+        multiple=True,
+        metavar="NUMBER",
+        help="Send it to this number of yours first; repeatable. The rest waits for it.",
+    ),
+    click.option(
+        "--canary",
+        metavar="1%|N",
+        help="Send to the first N only, and judge how it went before the rest goes.",
+    ),
+    click.option(
+        "--pause-if",
+        "pause_if",
+        multiple=True,
+        metavar="EXPR",
+        help="Pause by itself if true, as 'failed+unknown>5%' of those that are final; repeatable.",
+    ),
+)
+
 _OUTCOME = (
     click.option(
         "--retries",
@@ -92,7 +128,7 @@ _SETTINGS = (
     ),
 )
 
-_LAUNCH_OPTIONS = (*_MESSAGE, *_WHERE, *_PACE, *_WHEN, *_OUTCOME, *_LIST, *_SETTINGS)
+_LAUNCH_OPTIONS = (*_MESSAGE, *_WHERE, *_PACE, *_WHEN, *_ORDER, *_OUTCOME, *_LIST, *_SETTINGS)
 
 
 def _sources(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Any:

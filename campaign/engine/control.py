@@ -23,6 +23,7 @@ from campaign.engine.conversation import Lines
 from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
+from campaign.engine.reordering import take_up_order
 from campaign.engine.runtime import Campaign, Run
 from campaign.engine.steer import carry_out
 from campaign.engine.verbs import STEERS, perform
@@ -171,6 +172,8 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
         if campaign is not None:
             await carry_out(run, campaign, STEERS[verb])
         run.notice(f"campaign {row.name} is {STEERS[verb]}, by {parameters.get('by', 'operator')}")
+    elif verb == "priority":
+        await take_up_order(run, parameters["name"])
     else:
         await run.reload()
     if result.get("as") in AGAIN and not result["dry_run"]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.gates import shut
-from campaign.engine.order import in_turn, served
+from campaign.engine.order import in_turn, read_backlog, served
+from campaign.engine.preempting import Load, in_the_way, is_full, load_of, overtake
 from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
 from campaign.engine.signin import sign_in
@@ -18,12 +19,11 @@ from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_
 from campaign.gateway.line import SESSION_ENDED
 from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
-from campaign.planner.states import CampaignState
+from campaign.planner.states import CampaignState, TaskState
 from campaign.protocol.device_codec import decode_task
+from campaign.store.backlog import Work, queued
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
 from campaign.store.gateways import update_gateway
-from campaign.store.summary import work_left
-from campaign.store.tasks import outstanding
 
 _FIRST_BACK_OFF = 1.0
 _LONGEST_BACK_OFF = 30.0
@@ -50,48 +50,65 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
     began, wall = run.instant(), run.env.wall()
     sending = [id_ for id_ in run.targets if not run.campaigns[id_].is_halted(wall)]
-    again = await run.write(
-        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
-    )
-    if again:
-        await _post(run, gateway, again, began)
-        return True, None
+    queue = await run.store.read(queued, gateway.id)
+    if any(row.state is TaskState.PLANNED for row in queue):
+        again = await run.write(
+            reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
+        )
+        if again:
+            await _post(run, gateway, again, began)
+            return True, None
     wakes: list[float] = []
-    busy = await run.store.read(outstanding, gateway.id)
+    load = load_of(run, queue)
+    gateway.crowded = None
     for port in gateway.ports.values():
-        port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
-    for campaign in in_turn(run, gateway):
-        claimed, wake_at = await _claim(run, gateway, campaign, busy)
+        port.window = port.window.holding(load.all.get(port.number, 0), run.env.monotonic())
+    left = await read_backlog(run)
+    for campaign in in_turn(run, gateway, left.work):
+        claimed, wake_at = await _claim(run, gateway, campaign, load)
         if claimed:
-            served(gateway, campaign)
             await _post(run, gateway, claimed, began)
+            await overtake(run, gateway)
             return True, None
         if wake_at is not None:
             wakes.append(wake_at)
+    await overtake(run, gateway)
     return False, min(wakes, default=None)
 
 
 async def _claim(
-    run: Run, gateway: Gateway, campaign: Campaign, busy: dict[int, int]
+    run: Run, gateway: Gateway, campaign: Campaign, load: Load
 ) -> tuple[list[ClaimedTask], float | None]:
     now = run.env.monotonic()
     closed = shut(run, campaign)
     if closed is not None:
         campaign.why[gateway.name] = Waiting(closed.why, closed.until)
         return [], closed.until
-    pending, in_flight, due_ms = await run.store.read(work_left, campaign.id)
+    left = await read_backlog(run)
+    work = left.work.get(campaign.id, Work())
+    pending, due_ms = work.pending, work.due_ms
+    # an urgent one does not queue behind the others: what they have in flight takes no place
+    in_flight = work.in_flight if campaign.is_urgent else left.in_flight
+    busy = load.before(campaign)
     # what is due already waits for a port, not for a time: waking at a past time would spin
     wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
     if not pending and (due_ms is None or wakes):
         campaign.why.pop(gateway.name, None)
         return [], min(wakes, default=None)
     settings = run.settings(gateway, campaign.id)
+    full = campaign.chosen_ports is None and is_full(gateway, busy, settings.queue_limit)
+    if full and gateway.crowded is not None:
+        campaign.why[gateway.name] = gateway.crowded
+        return [], min([*wakes, *filter(None, [gateway.crowded.until])], default=None)
     turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
     if not turn.grants:
-        campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
+        waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
+        gateway.crowded = waiting if full and not campaign.is_urgent else gateway.crowded
         wakes += [] if turn.wake_at is None else [turn.wake_at]
         return [], min(wakes, default=None)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
+    granted = sum(grant.count for grant in turn.grants)
+    served(run, campaign, granted)
     give_back = take_tokens(run, gateway, campaign, turn, settings, now)
     files = await attachments_of(run, campaign.id)
     order = ClaimOrder(
@@ -107,6 +124,7 @@ async def _claim(
         now_ms=run.now_ms(),
     )
     claimed = await run.write(claim_due, order, builder(campaign, settings, files))
+    served(run, campaign, sum(task.size for task in claimed) - granted)
     if not claimed:
         give_back()
         # everyone who waits just failed here: let the next turn offer them other ports
@@ -124,7 +142,7 @@ def _plan(
     gateway: Gateway,
     campaign: Campaign,
     settings: Settings,
-    busy: dict[int, int],
+    busy: Mapping[int, int],
     pending: int,
     in_flight: int,
     now: float,
@@ -137,6 +155,7 @@ def _plan(
     )
     if campaign.options.rate and not campaign.bucket.ready(now):
         return Turn((), held=Shut("pacing", campaign.bucket.next_at))
+    overtaken = in_the_way(gateway, campaign)
     turn = plan_turn(
         gateway.id,
         [
@@ -147,6 +166,7 @@ def _plan(
                 min(port.window.size, settings.queue_limit),
                 max(port.bucket.next_at, port.backs_off_until),
                 port.rests_until,
+                shut=overtaken.get(port.number),
             )
             for port in gateway.ports.values()
             if campaign.takes_port(port.number)

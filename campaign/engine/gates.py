@@ -8,6 +8,8 @@ from campaign.planner.routing import Shut
 
 def shut(run: Run, campaign: Campaign) -> Shut | None:
     """Why nothing of a campaign may be claimed now, and until when; None if it may send."""
+    if campaign.awaits_test:
+        return Shut(f"the test {campaign.name}.test is under way")
     wall = run.env.wall()
     if campaign.window is not None and not campaign.window.is_open(wall):
         opens = campaign.window.next_open(wall)

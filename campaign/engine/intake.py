@@ -13,6 +13,7 @@ import trio
 
 from campaign.engine.mms import read_attachments, wire_text
 from campaign.engine.runtime import Campaign, Run
+from campaign.engine.trial import complete, own_numbers
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list
 from campaign.planner.options import CampaignOptions
@@ -25,7 +26,6 @@ from campaign.store.campaigns import (
     NewRecipient,
     Refusal,
     add_recipients,
-    complete_import,
     create_campaign,
     drop_draft,
     fingerprint_of,
@@ -129,6 +129,7 @@ async def intake(
     """
     gateways = await run.store.read(chosen_gateways, request.options.gateways)
     request.options.check()
+    own_numbers(request.options)
     max_chars = min(
         with_overrides(Settings(), {**row.settings, **request.options.settings}).max_chars
         for row in gateways
@@ -181,6 +182,7 @@ async def _import(
     progress: Callable[[int, int], None],
 ) -> Campaign:
     accepted: list[NewRecipient] = []
+    first: list[NewRecipient] = []
     refused: list[Refusal] = []
     total = numbers_sum = refused_total = 0
 
@@ -189,6 +191,7 @@ async def _import(
         repeated = await run.write(add_recipients, campaign_id, accepted, refused)
         dropped = {row.row for row in repeated}
         kept = [row for row in accepted if row.row not in dropped]
+        first.extend([] if first else kept[:1])
         numbers_sum = (numbers_sum + sum(_hash(row.number) for row in kept)) % 2**192
         total += len(kept)
         refused_total += len(refused) + len(repeated)
@@ -222,12 +225,13 @@ async def _import(
         message = f"{message}\0{request.options.subject}\0{wire_text(files)}"
     fingerprint = fingerprint_of(numbers_sum, total, message)
     await _refuse_twin(run, request, campaign_id, fingerprint)
-    await run.write(complete_import, run.now_ms(), campaign_id, fingerprint)
-    campaign = Campaign.from_row(await run.store.read(get_campaign, request.name))
-    run.campaigns[campaign.id] = campaign
-    run.targets.add(campaign.id)
+    draft = await run.store.read(get_campaign, request.name)
+    started = await run.write(complete, run.now_ms(), draft, fingerprint, first[0])
+    for started_row in started:
+        run.campaigns[started_row.id] = Campaign.from_row(started_row)
+        run.targets.add(started_row.id)
     run.ring()
-    return campaign
+    return run.campaigns[campaign_id]
 
 
 def _write_rejects(conn: sqlite3.Connection, campaign_id: int, path: Path) -> None:

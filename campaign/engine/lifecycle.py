@@ -10,6 +10,8 @@ from typing import Any
 import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
+from campaign.engine.judging import judge
+from campaign.engine.receiptwait import receipt_deadline
 from campaign.engine.runtime import Campaign, Gateway, Run, Waiting
 from campaign.engine.standing import go_on, keep_waiting, let_go
 from campaign.engine.waits import RECEIPTS, stored_waits, waits_of
@@ -25,7 +27,7 @@ from campaign.store.gateways import list_gateways
 from campaign.store.legacy import awaiting_receipts
 from campaign.store.outcomes import settle_without_receipts
 from campaign.store.summary import campaign_object
-from campaign.store.tasks import gateways_in_use, in_flight_by_gateway, last_closed
+from campaign.store.tasks import gateways_in_use, in_flight_by_gateway
 
 _LOOK_EVERY = 0.25
 """Seconds: counts are read at most this often, however many reports come in."""
@@ -67,6 +69,7 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     tallies = await run.store.read(counts, campaign.id)
     now = run.env.monotonic()
     campaign.finals.append((now, sum(n for state, n in tallies.items() if state not in _OPEN)))
+    await judge(run, campaign, tallies)
     reason = _reason(campaign)
     if reason != campaign.waiting_for:
         await run.write(set_waiting, campaign.id, reason)
@@ -78,7 +81,7 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     if missing and silent:
         missing = await run.store.read(awaiting_receipts, campaign.id, silent)
     if missing and campaign.options.receipts and campaign.state is not CampaignState.CANCELLED:
-        over = await _receipt_deadline(run, campaign)
+        over = await receipt_deadline(run, campaign)
         if now < over:
             # a receipt also proves what no report told: unknown ones are waited for as well
             until = run.later(over - now)[11:16]
@@ -99,17 +102,6 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
         let_go(run, campaign)
     run.changed.ring()
     return None
-
-
-async def _receipt_deadline(run: Run, campaign: Campaign) -> float:
-    """Receipts are waited for `receipt-wait` long from the last closed task on, resumed or not."""
-    gateways = run.gateways_of(campaign)
-    wait = min((run.settings(g, campaign.id).receipt_wait for g in gateways), default=0.0)
-    closed_ms = await run.store.read(last_closed, campaign.id)
-    if closed_ms is None:
-        return float("-inf")  # this ledger sent none of them (it was restored): no receipt can fit
-    # a wall clock set back between two runs must not make the wait longer than it is
-    return min(run.env.monotonic(), run.monotonic_at(closed_ms)) + wait
 
 
 def finish_if_final(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> bool:
@@ -162,7 +154,7 @@ async def _stuck(
 
 def _reason(campaign: Campaign) -> str | None:
     if campaign.state is CampaignState.PAUSED:
-        return "paused"
+        return campaign.paused_for or "paused"
     if campaign.state is CampaignState.WAITING and campaign.waiting_for:
         return campaign.waiting_for
     reasons: dict[str, list[str]] = {}

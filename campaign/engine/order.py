@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from campaign.engine.gates import shut
 from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.planner.shares import Contender
 from campaign.planner.states import CampaignState
+from campaign.store.backlog import Backlog, Work, backlog
 
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 
-def in_turn(run: Run, gateway: Gateway) -> list[Campaign]:
-    """The campaigns that may send through a gateway now, the one to be served first in front: in
-    turn, so that none stands in the way of the next."""
-    ids = sorted(run.targets, key=lambda id_: (id_ <= gateway.last_served, id_))
-    campaigns = [run.campaigns[id_] for id_ in ids]
-    return [c for c in campaigns if c.state not in _HALTED and c.takes(gateway)]
+async def read_backlog(run: Run) -> Backlog:
+    """What the target campaigns have left; read again only after something was written."""
+    key = (run.commits, frozenset(run.targets))
+    if run.backlog is None or run.backlog[0] != key:
+        run.backlog = key, await run.store.read(backlog, sorted(run.targets))
+    return run.backlog[1]
 
 
-def served(gateway: Gateway, campaign: Campaign) -> None:
-    """Something of this campaign was just claimed there."""
-    gateway.last_served = campaign.id
+def in_turn(run: Run, gateway: Gateway, work: Mapping[int, Work]) -> list[Campaign]:
+    """The campaigns that may send through a gateway now, the one to be served first in front.
+
+    Those that have nothing to send now, or may not, come last: what they wait for is told too.
+    """
+    campaigns = [run.campaigns[id_] for id_ in sorted(run.targets)]
+    campaigns = [campaign for campaign in campaigns if campaign.state not in _HALTED]
+    now_ms = run.now_ms()
+    wanting = [c for c in campaigns if _wants(run, c, work.get(c.id, Work()), now_ms)]
+    run.queue = run.queue.with_contenders(map(_contender, wanting))
+    places = {id_: place for place, id_ in enumerate(run.queue.in_order())}
+    campaigns.sort(key=lambda campaign: places.get(campaign.id, len(places)))
+    return [campaign for campaign in campaigns if campaign.takes(gateway)]
+
+
+def _wants(run: Run, campaign: Campaign, work: Work, now_ms: int) -> bool:
+    """Whether only ports can keep it from sending; whoever waits for its own pace saves nothing."""
+    if not work.pending and (work.due_ms is None or work.due_ms > now_ms):
+        return False
+    if campaign.options.rate and not campaign.bucket.ready(run.env.monotonic()):
+        return False
+    return shut(run, campaign) is None
+
+
+def served(run: Run, campaign: Campaign, messages: int) -> None:
+    """So many messages of this campaign are about to be claimed, or were not in the end (less than
+    nothing): other gateways choose while the ledger writes."""
+    run.queue = run.queue.served(_contender(campaign), messages)
+
+
+def _contender(campaign: Campaign) -> Contender:
+    return Contender(campaign.id, campaign.priority, campaign.options.share)

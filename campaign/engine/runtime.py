@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,11 +19,13 @@ from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.shares import Priority, Queue
 from campaign.planner.states import CampaignState
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
 from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.messages import PortState
+from campaign.store.backlog import Backlog
 from campaign.store.campaigns import CampaignRow
 from campaign.store.door import Store
 from campaign.store.gateways import GatewayRow
@@ -104,8 +106,8 @@ class Gateway:
     probes: int = 0
     held: bool = False
     """No report of it reaches us, and its probes are spent."""
-    last_served: int = 0
-    """The campaign that last sent through it: the next one is first in turn."""
+    overtaken: frozenset[int] | None = None
+    """Ports on which an urgent campaign's tasks go first (`preempting`); None: not looked yet."""
     last_probe: float = 0.0
     strikes: int = 0
     look: bool = False
@@ -113,6 +115,8 @@ class Gateway:
     sampled: float | None = None
     """When its statistics were last stored, on the monotonic clock."""
     subscription_trouble: str | None = None
+    crowded: Waiting | None = None
+    """What its ports wait for, as the first campaign of a turn found it, while all are full."""
     bell: Bell = field(default_factory=Bell)
     duties: Bell = field(default_factory=Bell)
     """Rung for whoever looks after doubt and fences."""
@@ -162,7 +166,28 @@ class Campaign:
     """What it waits for, by gateway name (or `receipts`)."""
     waiting_for: str | None = ""
     """What it waits for, as it was last stored; empty: nothing was stored yet."""
+    priority: Priority = Priority.NORMAL
+    sampled: bool = False
+    """Its canary was judged (`judging`)."""
+    tested: bool = False
+    """Its test on own numbers was judged."""
+    paused_for: str = ""
+    """Why it was paused, as it is shown; empty: somebody asked to."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+
+    @property
+    def places(self) -> Hashable:
+        """Campaigns that may use the same gateways and ports have equal ones."""
+        return self.options.gateways, self.chosen_ports, self.options.is_mms
+
+    @property
+    def awaits_test(self) -> bool:
+        """Whether nothing of it may go before the test on own numbers was judged."""
+        return bool(self.options.test) and not self.tested
+
+    @property
+    def is_urgent(self) -> bool:
+        return self.priority is Priority.URGENT
 
     @classmethod
     def from_row(cls, row: CampaignRow) -> Campaign:
@@ -176,6 +201,10 @@ class Campaign:
             row.options.parsed_window,
             row.options.port_numbers(),
             state=row.state,
+            priority=row.options.parsed_priority,
+            sampled=row.sampled,
+            tested=row.tested,
+            paused_for=(row.waiting_for or "") if row.state is CampaignState.PAUSED else "",
         )
 
     def is_halted(self, wall: datetime) -> bool:
@@ -219,6 +248,12 @@ class Run:
     campaigns: dict[int, Campaign] = field(default_factory=dict)
     targets: set[int] = field(default_factory=set)
     """Campaigns this run sends for; every other one is settled, but not sent on."""
+    queue: Queue = field(default_factory=Queue)
+    """Who is served next where several campaigns share a gateway."""
+    commits: int = 0
+    """Writes of this run: what was read of the ledger holds until the next one."""
+    backlog: tuple[Hashable, Backlog] | None = None
+    """What the target campaigns have left, and as of when (`order.read_backlog`)."""
     settings_cache: dict[tuple[int, int], Settings] = field(default_factory=dict)
     attachments: dict[int, str] = field(default_factory=dict)
     """Those of MMS campaigns as their tasks carry them, as far as they were read."""
@@ -239,6 +274,7 @@ class Run:
     inbox_start: int = 0
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
+    _usable: dict[Hashable, tuple[float, int]] = field(default_factory=dict)
     _wall: datetime | None = None
     _mono: float = 0.0
 
@@ -246,7 +282,12 @@ class Run:
         self, fn: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Write as this run's engine: `StaleEpoch` once another one has taken the ledger over."""
-        return await self.store.write(_in_epoch, self.epoch, lambda conn: fn(conn, *args, **kwargs))
+        try:
+            return await self.store.write(
+                _in_epoch, self.epoch, lambda conn: fn(conn, *args, **kwargs)
+            )
+        finally:
+            self.commits += 1
 
     def anchor(self) -> None:
         """Tie civil time to the monotonic clock for the length of this run: a stepped wall clock
@@ -308,17 +349,30 @@ class Run:
         return [gateway for gateway in self.gateways.values() if campaign.takes(gateway)]
 
     def usable_ports(self, campaign: Campaign) -> int:
-        """How many ports could send for this campaign now."""
-        return sum(
-            port.usable and port.rests_until is None and campaign.takes_port(port.number)
-            for gateway in self.gateways_of(campaign)
-            if gateway.ready and not gateway.row.stopped and not gateway.held
-            for port in gateway.ports.values()
-        )
+        """How many ports could send for this campaign now.
+
+        Counted anew after every ring, and once a second: with many gateways this costs more than
+        all the rest of a turn.
+        """
+        now = self.env.monotonic()
+        where = campaign.places
+        counted = self._usable.get(where)
+        if counted is None or now - counted[0] >= _A_MOMENT:
+            counted = self._usable[where] = (
+                now,
+                sum(
+                    port.usable and port.rests_until is None and campaign.takes_port(port.number)
+                    for gateway in self.gateways_of(campaign)
+                    if gateway.ready and not gateway.row.stopped and not gateway.held
+                    for port in gateway.ports.values()
+                ),
+            )
+        return counted[1]
 
     def ring(self, gateways: Iterable[Gateway] | None = None) -> None:
         """Something changed: wake the dispatchers (of these gateways) and whoever shows it."""
-        for gateway in gateways or self.gateways.values():
+        self._usable.clear()
+        for gateway in self.gateways.values() if gateways is None else gateways:
             gateway.bell.ring()
         self.changed.ring()
 
@@ -331,3 +385,4 @@ class Run:
             port.evict = port.evict or (port.usable and not usable)
             port.usable = usable
             port.status = state.text
+        self._usable.clear()

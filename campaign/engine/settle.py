@@ -262,8 +262,9 @@ def _act_on(run: Run, effects: _Effects, rows: Sequence[InboxRow], *, opted_out:
     if opted_out:
         for gateway in run.gateways.values():
             gateway.duties.ring()
-    # a failed recipient may be another gateway's next one
-    run.ring()
+    # a failed recipient may be another gateway's next one; what went well concerns nobody else
+    elsewhere = opted_out or any(folded.waits_again for folded in effects.folded.values())
+    run.ring(None if elsewhere else touched)
 
 
 def _pace(run: Run, gateway: Gateway, folded: Folded, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from campaign.engine.runtime import Campaign, Gateway, Run
 from campaign.errors import GatewayError, RemoteProtocolError
@@ -16,12 +17,14 @@ from campaign.store.tasks import (
     start_fence,
 )
 
-_TAKEN = (TaskState.ACCEPTED, TaskState.PAUSED)
+_ACCEPTED, _PAUSED = TaskState.ACCEPTED, TaskState.PAUSED
+_TAKEN = (_ACCEPTED, _PAUSED)
 
 
 async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
     """Do on the devices what was just stored of this campaign."""
     campaign.state = state
+    campaign.paused_for = ""
     campaign.waiting_for = ""  # whoever stored the state has cleared it
     for gateway in list(run.gateways.values()):
         await steer_gateway(run, gateway, campaign)
@@ -43,14 +46,39 @@ async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
             gateway.duties.ring()
         return
     async with gateway.steering:
-        if campaign.is_halted(run.env.wall()):
-            accepted = await _on_device(run, gateway, campaign, TaskState.ACCEPTED)
-            if accepted:
-                await _pause(run, gateway, accepted)
-        else:
-            paused = await _on_device(run, gateway, campaign, TaskState.PAUSED)
-            if paused:
-                await _resume(run, gateway, paused)
+        await _bring_in_line(run, gateway, await _on_device(run, gateway, campaign, *_TAKEN))
+
+
+async def steer_all(run: Run, gateway: Gateway) -> None:
+    """Pause and resume what is to be on one device, of all campaigns in one request each."""
+    async with gateway.steering:
+        tasks = await run.store.read(live_tasks, gateway.id, _TAKEN)
+        await _bring_in_line(run, gateway, tasks)
+
+
+async def _bring_in_line(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
+    pause: list[TaskRow] = []
+    resume: list[TaskRow] = []
+    for task in tasks:
+        campaign = run.campaigns.get(task.campaign_id)
+        if campaign is None or campaign.state is CampaignState.CANCELLED:
+            continue  # its tasks are taken back, or settled only
+        rests = is_to_rest(run, gateway, campaign, task)
+        if rests and task.state is _ACCEPTED:
+            pause.append(task)
+        elif not rests and task.state is _PAUSED:
+            resume.append(task)
+    if pause:
+        await _pause(run, gateway, pause)
+    if resume:
+        await _resume(run, gateway, resume)
+
+
+def is_to_rest(run: Run, gateway: Gateway, campaign: Campaign, task: TaskRow) -> bool:
+    """Whether nothing more of a task may start now, though it stays queued on its device."""
+    if campaign.is_halted(run.env.wall()):
+        return True
+    return not campaign.is_urgent and task.port in (gateway.overtaken or ())
 
 
 async def _on_device(

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from campaign.engine.deciding import resolve, retry
+from campaign.engine.reordering import reorder
 from campaign.errors import UsageError
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState, FenceReason, RecipientState, TaskState
@@ -39,6 +40,7 @@ from campaign.store.samples import Kind, keep_samples
 from campaign.store.sims import store_states
 from campaign.store.suppression import block, unblock
 from campaign.store.tasks import live_tasks, start_fence
+from campaign.store.verdicts import judge_anew
 
 Parameters = Mapping[str, Any]
 Verb = Callable[[sqlite3.Connection, int, Parameters], dict[str, Any]]
@@ -174,6 +176,7 @@ def _continue(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> 
     if campaign.state in _OVER:
         raise UsageError(f"campaign {campaign.name!r} is {campaign.state}: nothing to continue")
     if campaign.state is not CampaignState.RUNNING:
+        judge_anew(conn, campaign.id)
         by = parameters.get("by", "operator")
         set_campaign_state(conn, now_ms, campaign.id, CampaignState.RUNNING, "asked to", by=by)
     return {"state": "running"}
@@ -237,6 +240,7 @@ VERBS: Mapping[str, Verb] = {
     "pause": _pause,
     "continue": _continue,
     "cancel": _cancel,
+    "priority": reorder,
     "resolve": resolve,
     "retry": retry,
     "lift-all": _lift_all,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from campaign.engine.fetching import fetch_if_there
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.sampling import sample_if_due
-from campaign.engine.steer import steer_gateway
+from campaign.engine.steer import is_to_rest, steer_gateway
 from campaign.engine.subscribing import subscribe_if_due
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import Sweep
@@ -132,7 +132,7 @@ async def _find_silent(run: Run, gateway: Gateway) -> None:
         for task in await run.store.read(
             live_tasks, gateway.id, (TaskState.ACCEPTED, TaskState.PAUSED)
         )
-        if task.state is TaskState.ACCEPTED or not _is_paused(run, task)
+        if task.state is TaskState.ACCEPTED or not _is_paused(run, gateway, task)
     ]
     now_ms = run.now_ms()
     silent = [task for task in tasks if _silent(run, gateway, task, now_ms)]
@@ -158,10 +158,10 @@ async def _find_silent(run: Run, gateway: Gateway) -> None:
     gateway.duties.ring()
 
 
-def _is_paused(run: Run, task: TaskRow) -> bool:
+def _is_paused(run: Run, gateway: Gateway, task: TaskRow) -> bool:
     """Whether a task is paused because it is to be; else its device would not resume it."""
     campaign = run.campaigns.get(task.campaign_id)
-    return campaign is not None and campaign.is_halted(run.env.wall())
+    return campaign is not None and is_to_rest(run, gateway, campaign, task)
 
 
 def _silent(run: Run, gateway: Gateway, task: TaskRow, now_ms: int) -> bool:

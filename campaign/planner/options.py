@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from campaign.errors import UsageError
 from campaign.planner.durations import Interval, Rate
 from campaign.planner.frequency import Cap
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.shares import Priority
+from campaign.planner.thresholds import Threshold
+from campaign.planner.verdicts import CANARY_THRESHOLD, SampleSize, parse_pause_if
 from campaign.planner.windows import Window
 from campaign.protocol.ports import AllPorts, parse_selection
 
@@ -60,12 +64,43 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         """Raise `UsageError` for the first option that cannot be."""
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
         _ = self.parsed_at_most
+        self._check_order()
         self.allows_port(1)
         with_overrides(Settings(), self.settings)
 
     @property
     def is_mms(self) -> bool:
         return self.subject is not None
+
+    def _check_order(self) -> None:
+        _ = self.parsed_priority, self.parsed_canary, self.parsed_pause_if
+        if self.share < 1:
+            raise UsageError(
+                "--share counts from 1: a campaign with twice as much gets twice as much"
+            )
+
+    @property
+    def parsed_priority(self) -> Priority:
+        """Who is served first where campaigns share gateways."""
+        try:
+            return Priority(self.priority)
+        except ValueError as error:
+            known = ", ".join(Priority)
+            raise UsageError(f"--priority {self.priority!r}: it is one of {known}") from error
+
+    @property
+    def parsed_canary(self) -> SampleSize | None:
+        """How many go first and are judged before the rest goes; None: all go."""
+        return SampleSize.parse(self.canary) if self.canary else None
+
+    @property
+    def parsed_pause_if(self) -> tuple[Threshold, ...]:
+        return parse_pause_if(self.pause_if)
+
+    @property
+    def sample_thresholds(self) -> tuple[Threshold, ...]:
+        """What the first recipients are judged by."""
+        return self.parsed_pause_if or parse_pause_if((CANARY_THRESHOLD,))
 
     @property
     def parsed_rate(self) -> Rate | None:

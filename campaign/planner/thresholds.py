@@ -1,4 +1,4 @@
-"""Thresholds on a finished campaign: `failed+unknown>5%`."""
+"""Thresholds on how a campaign goes or went: `failed+unknown>5%`."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Threshold:
     percent: bool
 
     @classmethod
-    def parse(cls, text: str) -> Threshold:
+    def parse(cls, text: str, *, option: str = "--fail-if") -> Threshold:
         """Raises `UsageError` that shows the form."""
         match = _EXPRESSION.fullmatch(text)
         if match is None:
             raise UsageError(
-                f"--fail-if {text!r}: write STATE[+STATE…] OP NUMBER[%], as 'failed>5%'"
+                f"{option} {text!r}: write STATE[+STATE…] OP NUMBER[%], as 'failed>5%'"
             )
         try:
             states = tuple(RecipientState(name.strip()) for name in match[1].split("+"))
         except ValueError as error:
             known = ", ".join(RecipientState)
-            raise UsageError(f"--fail-if {text!r}: states are {known}") from error
+            raise UsageError(f"{option} {text!r}: states are {known}") from error
         return cls(text, states, match[2], float(match[3]), bool(match[4]))
 
     def broken_by(self, campaign: Mapping[str, Any]) -> bool:

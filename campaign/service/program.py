@@ -19,6 +19,7 @@ from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import Ended, snapshot
 from campaign.engine.runtime import Run
 from campaign.engine.standing import stand, take_up
+from campaign.engine.trial import own_numbers
 from campaign.errors import CampaignError, LedgerHeld, NothingToDo, UsageError
 from campaign.gateway.client import Device
 from campaign.lists.reader import open_list
@@ -90,6 +91,7 @@ async def launch(
 def _check_request(site: Site, request: LaunchRequest) -> None:
     """What can be told before anything is started is told before anything is started."""
     request.options.check()
+    own_numbers(request.options)
     options = request.options
     with open_list(
         Path(request.path), request.list_name,

@@ -29,6 +29,8 @@ class Folded:
     streaks: list[tuple[int, bool]] = field(default_factory=list)
     """(port, it worked) in the order of arrival; failures of the number's own left out."""
     closed: list[int] = field(default_factory=list)
+    waits_again: bool = False
+    """Somebody may be sent to again, by whichever gateway comes first."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ class Applier:
             ),
         )  # fmt: skip
         self.tally.moved(self.task.campaign_id, state, R.HELD)
+        self.folded.waits_again = True
         decide(
             self.conn, self.now_ms, "retry", retry.why, campaign_id=self.task.campaign_id,
             gateway_id=self.task.gateway_id, task_id=self.task.id,

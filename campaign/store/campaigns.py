@@ -37,6 +37,10 @@ class CampaignRow:
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
+    sampled: bool = False
+    """Its canary was judged."""
+    tested: bool = False
+    """Its test on own numbers was judged."""
     hold: str | None = None
     """Why all its waiting recipients are held at the moment (paused, window); see `with_hold`."""
 
@@ -74,7 +78,7 @@ class Refusal(NamedTuple):
 
 _COLUMNS = (
     "id, name, state, waiting_for, list_name, message, columns, options, fingerprint, refused,"
-    " created_ms, started_ms, finished_ms"
+    " created_ms, started_ms, finished_ms, sampled, tested"
 )
 
 
@@ -86,6 +90,8 @@ def _campaign(row: sqlite3.Row) -> CampaignRow:
             "state": CampaignState(values["state"]),
             "columns": tuple(json.loads(values["columns"])),
             "options": CampaignOptions.decode(values["options"]),
+            "sampled": bool(values["sampled"]),
+            "tested": bool(values["tested"]),
         }
     )
 
@@ -245,6 +251,11 @@ def set_campaign_state(
         (state, now_ms if ended else None, campaign_id),
     )
     decide(conn, now_ms, str(state), why, campaign_id=campaign_id, by=by)
+
+
+def set_options(conn: sqlite3.Connection, campaign_id: int, options: CampaignOptions) -> None:
+    """What was asked of a campaign is asked otherwise from now on; the caller records who did."""
+    conn.execute("UPDATE campaigns SET options = ? WHERE id = ?", (options.encode(), campaign_id))
 
 
 def set_waiting(conn: sqlite3.Connection, campaign_id: int, why: str | None) -> None:

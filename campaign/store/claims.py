@@ -23,6 +23,8 @@ _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
 
 _STRIDE = 1000
+_LAST_ID = 2**63 - 1
+
 Build = Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]
 """(tid, port, numbers, text) -> the task object's bytes and their sha256."""
 
@@ -76,13 +78,16 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     check_epoch(conn, order.epoch)
     refuse_old(conn)
     state = conn.execute(
-        "SELECT state FROM campaigns WHERE id = ?", (order.campaign_id,)
+        """
+        SELECT state, CASE WHEN sampled = 0 THEN sample_end END AS last FROM campaigns WHERE id = ?
+        """,
+        (order.campaign_id,),
     ).fetchone()
     if state is None or state["state"] not in (CampaignState.RUNNING, CampaignState.WAITING):
         return []
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
-    waiting = _waiting(conn, order, tally)
+    waiting = _waiting(conn, order, state["last"], tally)
     planned = split(waiting, order.grants, order.task_size, only_place=order.only_place)
     claimed = _write_down(conn, order, planned[: order.most_tasks], build)
     tally.moved(
@@ -107,14 +112,17 @@ def _wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int, tally: Ta
         tally.moved(campaign_id, RecipientState.HELD, RecipientState.PENDING, woken)
 
 
-def _waiting(conn: sqlite3.Connection, order: ClaimOrder, tally: Tally) -> list[Claimable]:
-    """Those who wait in the lanes asked for, as many of each as its ports take, oldest first."""
+def _waiting(
+    conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally
+) -> list[Claimable]:
+    """Those who wait in the lanes asked for, as many of each as its ports take, oldest first; none
+    behind the `last` of the canary."""
     found: list[Claimable] = []
     unwanted = unwanted_in(conn, order.campaign_id, order.now_ms)
     for lane in order.lanes:
         grants = [grant for grant in order.grants if grant.takes(lane)]
         if grants:
-            found += _waiting_in(conn, order, lane, grants, unwanted, tally)
+            found += _waiting_in(conn, order, lane, grants, last, unwanted, tally)
     return sorted(found, key=lambda recipient: recipient.id)
 
 
@@ -123,6 +131,7 @@ def _waiting_in(
     order: ClaimOrder,
     lane: int,
     grants: Sequence[Grant],
+    last: int | None,
     unwanted: str,
     tally: Tally,
 ) -> list[Claimable]:
@@ -139,9 +148,10 @@ def _waiting_in(
             SELECT r.id, r.number, r.text, r.avoid, r.parts, {unwanted} AS unwanted
             FROM recipients AS r
             WHERE r.campaign_id = ? AND r.lane = ? AND r.state = 'pending' AND r.avoid IS NOT ?
+                AND r.id <= ?
             ORDER BY r.id LIMIT ?
             """,
-            (order.campaign_id, lane, avoided, most),
+            (order.campaign_id, lane, avoided, _LAST_ID if last is None else last, most),
         ).fetchall()
         left_out = [(row["id"], row["unwanted"]) for row in rows if row["unwanted"] is not None]
         skip_unwanted(conn, order.campaign_id, left_out, tally)

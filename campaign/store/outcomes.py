@@ -87,6 +87,7 @@ def fold_report(
     applier.flush(rows)
     tally.store(conn)
     claim_parked(conn, gateway_id, task.id)
+    folded.waits_again = folded.waits_again or bool(applier.timed_out)
     apply_policy(conn, now_ms, task.campaign_id, gateway_id, applier.timed_out)
     risen = {settled.idx for settled in result.settled}
     open_left = any(row["outcome"] is None and row["idx"] not in risen for row in rows)

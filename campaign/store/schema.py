@@ -149,6 +149,9 @@ _SCHEDULER = (
     "ALTER TABLE campaigns ADD COLUMN most_parts INTEGER NOT NULL DEFAULT 1",
     # 1: the canary was judged and the rest may go
     "ALTER TABLE campaigns ADD COLUMN sampled INTEGER NOT NULL DEFAULT 0 CHECK (sampled IN (0, 1))",
+    "ALTER TABLE campaigns ADD COLUMN sample_end INTEGER",  # the last recipient of the canary
+    "ALTER TABLE campaigns ADD COLUMN tested INTEGER NOT NULL DEFAULT 0 CHECK (tested IN (0, 1))",
+    "ALTER TABLE campaigns ADD COLUMN judged TEXT",  # JSON: final recipients judged already
     "ALTER TABLE campaigns ADD COLUMN forecast TEXT",  # JSON: what was planned when it started
     "ALTER TABLE tasks ADD COLUMN lane INTEGER NOT NULL DEFAULT 0",
     # SMS parts of all its recipients, and the SIM they are charged to
@@ -175,6 +178,8 @@ _SCHEDULER = (
         PRIMARY KEY (sim, number)
     ) STRICT, WITHOUT ROWID
     """,
+    # what is in flight, however many campaigns there once were
+    "CREATE INDEX tallies_assigned ON tallies(n) WHERE state = 'assigned' AND n > 0",
     # which SIM wrote to a number last
     "CREATE INDEX sim_contacts_number ON sim_contacts(number, last_ms)",
     """

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from campaign.planner.rulings import Decision
-from campaign.planner.states import RecipientState
-from campaign.store.campaigns import CampaignRow, counts, shown_counts
+from campaign.store.campaigns import CampaignRow, shown_counts
 from campaign.store.unproved import UNPROVED
 
 REPORT_COLUMNS = (
@@ -152,23 +151,6 @@ def unproved_counts(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, in
         (campaign_id,),
     ).fetchone()
     return word, open_
-
-
-def work_left(conn: sqlite3.Connection, campaign_id: int) -> tuple[int, int, int | None]:
-    """(waiting recipients, those in flight of all campaigns, for they share the ports, and when the
-    next held one is due in ms or None)."""
-    tallies = counts(conn, campaign_id)
-    (in_flight,) = conn.execute(
-        "SELECT coalesce(sum(n), 0) FROM tallies WHERE state = 'assigned'"
-    ).fetchone()
-    due: int | None = None
-    if tallies[RecipientState.HELD]:
-        (due,) = conn.execute(
-            # index recipients_held
-            "SELECT min(due_ms) FROM recipients WHERE campaign_id = ? AND state = 'held'",
-            (campaign_id,),
-        ).fetchone()
-    return tallies[RecipientState.PENDING], in_flight, due
 
 
 def campaign_object(conn: sqlite3.Connection, campaign: CampaignRow) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from campaign.store.summary import (
     refusal_rows,
     report_rows,
     retries,
-    work_left,
 )
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -95,13 +94,6 @@ def test_a_retry_that_helped_is_told(ledger: Any) -> None:
     assert ledger.do(retries, finished(ledger)) == (1, 1)
 
 
-def test_what_is_left_and_when_it_is_due(ledger: Any) -> None:
-    campaign_id = ledger.campaign(3)
-    assert ledger.do(work_left, campaign_id) == (3, 0, None)
-    ledger.report(ledger.claim_one(campaign_id, count=1), failed=[(1, 7, None)])
-    assert ledger.do(work_left, campaign_id) == (2, 0, ledger.now + 10_000)
-
-
 def test_every_kind_of_incident_is_named(ledger: Any) -> None:
     campaign_id = ledger.campaign(1)
     task = ledger.claim_one(campaign_id)
@@ -132,9 +124,3 @@ def test_a_reply_is_kept_once_however_often_it_comes(ledger: Any) -> None:
     assert ledger.do(keep_inbound, reply)
     assert not ledger.do(keep_inbound, reply)
     assert ledger.do(keep_inbound, InboundRow(1, "1", "89", 1001, "99900000001", "", "STOP", 5))
-
-
-def test_what_is_in_flight_counts_every_campaign_for_they_share_the_ports(ledger: Any) -> None:
-    first, second = ledger.campaign(2, name="one"), ledger.campaign(3, name="two")
-    ledger.claim_one(first)
-    assert ledger.do(work_left, second) == (3, 2, None)
