@@ -84,9 +84,14 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def parsed_window(self) -> Window | None:
         """The sending window, or None for any time."""
-        if self.window in (None, "", "any") and not self.days:
+        if self.window in (None, "", "any") and not self.days and not self.skip_dates:
             return None
-        return Window.parse(self.window or "any", days=self.days, timezone=self.timezone or "UTC")
+        return Window.parse(
+            self.window or "any",
+            days=self.days,
+            timezone=self.timezone or "UTC",
+            skip=self.skip_dates,
+        )
 
     @property
     def parsed_routes(self) -> Routes:
