@@ -9,6 +9,7 @@ import trio
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.gates import shut
 from campaign.engine.order import in_turn, served
+from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, sim_of, whereabouts
 from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
 from campaign.engine.signin import sign_in
@@ -16,12 +17,14 @@ from campaign.engine.steer import steer_gateway
 from campaign.engine.tokens import take_tokens
 from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
 from campaign.gateway.line import SESSION_ENDED
+from campaign.planner.places import place_of
 from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState
 from campaign.protocol.device_codec import decode_task
-from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
+from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned, wake_due
 from campaign.store.gateways import update_gateway
+from campaign.store.lanes import waiting_lanes
 from campaign.store.summary import work_left
 from campaign.store.tasks import outstanding
 
@@ -84,12 +87,17 @@ async def _claim(
     wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
     if not pending and (due_ms is None or wakes):
         campaign.why.pop(gateway.name, None)
+        nobody_waits(campaign)
         return [], min(wakes, default=None)
     settings = run.settings(gateway, campaign.id)
-    turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
+    if due_ms is not None and not wakes:  # their lanes are to be seen
+        await run.write(wake_due, campaign.id, run.now_ms())
+    waiting = await run.store.read(waiting_lanes, campaign.id)
+    where = await whereabouts(run, gateway, campaign, waiting)
+    turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now, where)
     if not turn.grants:
         campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
-        wakes += [] if turn.wake_at is None else [turn.wake_at]
+        wakes += [at for at in (turn.wake_at, where.until) if at is not None]
         return [], min(wakes, default=None)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
     give_back = take_tokens(run, gateway, campaign, turn, settings, now)
@@ -105,6 +113,8 @@ async def _claim(
         most_tasks=1 if gateway.is_old else min(settings.post_tasks, tasks_a_post(files)),
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
+        lanes=where.lanes,
+        reach=where.places,
     )
     claimed = await run.write(claim_due, order, builder(campaign, settings, files))
     if not claimed:
@@ -113,6 +123,7 @@ async def _claim(
         for grant in turn.grants:
             gateway.ports[grant.port].backs_off_until = now + _FIRST_BACK_OFF
         return [], now + _LOOK_AGAIN
+    note_dealt(gateway, campaign, (grant.port for grant in turn.grants), claimed)
     for task in claimed:
         port = gateway.ports[task.port]
         port.window = port.window.holding(port.window.queued + task.size, now)
@@ -128,6 +139,7 @@ def _plan(
     pending: int,
     in_flight: int,
     now: float,
+    where: Whereabouts,
 ) -> Turn:
     held = return_path(run, gateway, settings, now)
     if held is not None and not held.probe:
@@ -147,6 +159,9 @@ def _plan(
                 min(port.window.size, settings.queue_limit),
                 max(port.bucket.next_at, port.backs_off_until),
                 port.rests_until,
+                lanes=where.lanes_at(place_of(gateway.id, port.number)),
+                sim=sim_of(gateway, port),
+                rank=where.ranked[port.number],
             )
             for port in gateway.ports.values()
             if campaign.takes_port(port.number)

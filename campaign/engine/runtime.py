@@ -15,10 +15,12 @@ import trio
 from campaign.engine.bell import Bell
 from campaign.env import Env
 from campaign.gateway.client import Device
+from campaign.planner.lanes import Lane
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.spread import Spread
 from campaign.planner.states import CampaignState
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
@@ -61,6 +63,8 @@ class Port:
     number: int
     slot: int | None = None
     """The SIM in use, as far as it is told."""
+    iccid: str = ""
+    operator: str = ""
     usable: bool = True
     status: str = ""
     window: PortWindow = field(default_factory=PortWindow)
@@ -71,6 +75,8 @@ class Port:
     back_offs: int = 0
     evict: bool = False
     """What is queued there is to be taken back and sent elsewhere."""
+    leaving: str | None = None
+    """Why nothing more goes there: another SIM of the port is to take its place."""
 
     def rest(self, now: float, seconds: float) -> None:
         """Send nothing there for a while, then one message as a probe.
@@ -162,6 +168,12 @@ class Campaign:
     """What it waits for, by gateway name (or `receipts`)."""
     waiting_for: str | None = ""
     """What it waits for, as it was last stored; empty: nothing was stored yet."""
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    spread: Spread = Spread.EVEN
+    last_ports: dict[int, int] = field(default_factory=dict)
+    """The port that was served last, by gateway."""
+    missed_sims: dict[int, float] = field(default_factory=dict)
+    """Since when each lane waits for its SIM, on the monotonic clock."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
 
     @classmethod
@@ -176,6 +188,8 @@ class Campaign:
             row.options.parsed_window,
             row.options.port_numbers(),
             state=row.state,
+            lanes={lane.number: lane for lane in row.lanes},
+            spread=row.options.parsed_spread,
         )
 
     def is_halted(self, wall: datetime) -> bool:
@@ -327,5 +341,6 @@ class Run:
             usable = state.code in USABLE_PORT_CODES
             port.slot = state.port.slot if state.port.slot is not None else port.slot
             port.evict = port.evict or (port.usable and not usable)
+            port.iccid, port.operator = state.iccid, state.operator
             port.usable = usable
             port.status = state.text

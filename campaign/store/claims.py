@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from campaign.planner.places import with_failure
 from campaign.planner.split import Claimable, Grant, PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
+from campaign.store.contacts import keep_contacts
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
+from campaign.store.reachable import EVERYBODY, goes_to
 from campaign.store.unproved import back_to_unknown, is_unproved
 
 _TID_REST_MS = 30 * 86_400_000
@@ -40,6 +43,8 @@ class ClaimOrder:
     now_ms: int
     lanes: Sequence[int] = (0,)
     """The lanes that may be claimed from now."""
+    reach: Mapping[int, Collection[str]] | None = None
+    """The places ('gateway:port') that could serve each lane now; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,9 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
     waiting = _waiting(conn, order, tally)
-    planned = split(waiting, order.grants, order.task_size, only_place=order.only_place)
+    planned = split(
+        waiting, order.grants, order.task_size, only_place=order.only_place, reach=order.reach
+    )
     claimed = _write_down(conn, order, planned[: order.most_tasks], build)
     tally.moved(
         order.campaign_id,
@@ -89,6 +96,13 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     )
     tally.store(conn)
     return claimed
+
+
+def wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int) -> None:
+    """Whoever was held and is due waits for a port again."""
+    tally = Tally()
+    _wake_due(conn, campaign_id, now_ms, tally)
+    tally.store(conn)
 
 
 def _wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int, tally: Tally) -> None:
@@ -117,20 +131,21 @@ def _waiting_in(
     conn: sqlite3.Connection, order: ClaimOrder, lane: int, grants: Sequence[Grant], tally: Tally
 ) -> list[Claimable]:
     wanted = sum(grant.count for grant in grants)
-    places = {grant.place for grant in grants}
-    # whoever cannot go to the one place there is now must not stand in the way of those behind;
-    # '' is nobody's place
-    avoided = places.pop() if len(places) == 1 and not order.only_place else ""
+    # whoever cannot go to any place there is now must not stand in the way of those behind
+    willing, places = EVERYBODY
+    if not order.only_place:
+        reach = None if order.reach is None else order.reach.get(lane)
+        willing, places = goes_to([grant.place for grant in grants], reach)
     while True:
         rows = conn.execute(
             # uses recipients_pending, in primary-key order
-            """
+            f"""
             SELECT r.id, r.number, r.text, r.avoid, r.parts, o.number IS NOT NULL AS opted_out
             FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
-            WHERE r.campaign_id = ? AND r.lane = ? AND r.state = 'pending' AND r.avoid IS NOT ?
-            ORDER BY r.id LIMIT ?
+            WHERE r.campaign_id = :campaign AND r.lane = :lane AND r.state = 'pending' AND {willing}
+            ORDER BY r.id LIMIT :wanted
             """,
-            (order.campaign_id, lane, avoided, wanted),
+            {"campaign": order.campaign_id, "lane": lane, "wanted": wanted, **places},
         ).fetchall()
         opted_out = [row["id"] for row in rows if row["opted_out"]]
         _skip(conn, order.campaign_id, opted_out, tally)
@@ -218,6 +233,17 @@ def _write_down(
         WHERE id = ?
         """,
         assigned,
+    )
+    sims = {grant.port: grant.sim for grant in order.grants if grant.sim}
+    keep_contacts(
+        conn,
+        order.now_ms,
+        (
+            (sims[plan.port], recipient.number)
+            for plan in planned
+            if plan.port in sims
+            for recipient in plan.recipients
+        ),
     )
     return claimed
 
@@ -321,7 +347,10 @@ def release(
     ).fetchone()
     cancelled = campaign["state"] == CampaignState.CANCELLED
     recipients = conn.execute(
-        "SELECT recipient_id FROM attempts WHERE task_id = ? AND live = 1 ORDER BY recipient_id",
+        """
+        SELECT a.recipient_id, r.avoid FROM attempts AS a JOIN recipients AS r
+        ON r.id = a.recipient_id WHERE a.task_id = ? AND a.live = 1 ORDER BY a.recipient_id
+        """,
         (task_id,),
     ).fetchall()
     conn.execute(
@@ -333,9 +362,13 @@ def release(
     conn.executemany(
         """
         UPDATE recipients SET state = ?, attempts = attempts - 1, gateway_id = NULL, port = NULL,
-            tid = NULL, reason = ?, avoid = coalesce(?, avoid) WHERE id = ?
+            tid = NULL, reason = ?, avoid = ? WHERE id = ?
         """,
-        [(state, reason, avoid, row[0]) for row in recipients if row[0] not in unproved],
+        [
+            (state, reason, with_failure(row[1], avoid) if avoid else row[1], row[0])
+            for row in recipients
+            if row[0] not in unproved
+        ],
     )
     back_to_unknown(conn, sorted(unproved), "campaign cancelled")
     conn.executemany(
