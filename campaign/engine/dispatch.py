@@ -14,6 +14,7 @@ from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
+from campaign.engine.switching import leaving, switch_sims
 from campaign.engine.tokens import take_tokens
 from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
 from campaign.gateway.line import SESSION_ENDED
@@ -44,9 +45,11 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
             continue
         if not gateway.ready and not await sign_in(run, gateway):
             continue
+        switch_at = await switch_sims(run, gateway)
         busy, wake_at = await _turn(run, gateway)
         if not busy:
-            await gateway.bell.wait(mark, wake_at)
+            wakes = [at for at in (wake_at, switch_at) if at is not None]
+            await gateway.bell.wait(mark, min(wakes, default=None))
 
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
@@ -154,11 +157,12 @@ def _plan(
         [
             PortFacts(
                 port.number,
-                port.usable,
+                port.usable or port.switch is not None,  # the latter says why it is shut
                 busy.get(port.number, 0),
                 min(port.window.size, settings.queue_limit),
                 max(port.bucket.next_at, port.backs_off_until),
                 port.rests_until,
+                shut=leaving(port),
                 lanes=where.lanes_at(place_of(gateway.id, port.number)),
                 sim=sim_of(gateway, port),
                 rank=where.ranked[port.number],

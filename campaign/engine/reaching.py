@@ -98,7 +98,7 @@ def sim_of(gateway: Gateway, port: Port) -> str:
 
 def _could_send(port: Port, now: float) -> bool:
     resting = port.rests_until is not None and now < port.rests_until
-    return port.usable and not resting and port.leaving is None
+    return port.usable and not resting and port.switch is None
 
 
 async def _ranked(run: Run, gateway: Gateway, campaign: Campaign) -> dict[int, int]:

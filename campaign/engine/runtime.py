@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,10 +18,11 @@ from campaign.gateway.client import Device
 from campaign.planner.lanes import Lane
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
-from campaign.planner.routing import Wait, active_slots
+from campaign.planner.routing import Shut, Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.spread import Spread
 from campaign.planner.states import CampaignState
+from campaign.planner.switching import SlotSim
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
 from campaign.protocol.codes import USABLE_PORT_CODES
@@ -57,6 +58,37 @@ def _in_epoch(conn: sqlite3.Connection, epoch: int, fn: Callable[[sqlite3.Connec
 
 
 @dataclass
+class Switch:
+    """A planned switch of one port under way. Times are on the monotonic clock."""
+
+    target: SlotSim
+    former: int | None
+    """The slot whose SIM is used up."""
+    why: str
+    since: float
+    """Since when what is queued there stands still."""
+    until: float
+    """When to look again at the latest."""
+    busy: int = -1
+    told: float | None = None
+    """When the device was told; None: what is queued is waited for."""
+
+    @property
+    def words(self) -> str:
+        waits = "registering" if self.told is not None else "finishing what is queued"
+        return f"switching to the SIM of slot {self.target.slot} ({waits})"
+
+
+UsedUp = Callable[["Gateway", Sequence[str]], Awaitable[Mapping[str, Shut]]]
+"""Which of these SIMs of a gateway have used up a limit, why, and until when."""
+
+
+async def nothing_used_up(_gateway: Gateway, _sims: Sequence[str]) -> Mapping[str, Shut]:
+    """Where there are no limits."""
+    return {}
+
+
+@dataclass
 class Port:
     """One port of a gateway. Times are on the monotonic clock."""
 
@@ -75,8 +107,14 @@ class Port:
     back_offs: int = 0
     evict: bool = False
     """What is queued there is to be taken back and sent elsewhere."""
-    leaving: str | None = None
-    """Why nothing more goes there: another SIM of the port is to take its place."""
+    switch: Switch | None = None
+    """Another SIM of the port is to take over: nothing more goes there until it has."""
+    sim_failed: bool = False
+    """The SIM that was to take over did not register."""
+    tried_slots: dict[int, float] = field(default_factory=dict)
+    """Slots whose SIM did not register, and when that was seen."""
+    keeps_sim_until: float = 0.0
+    """No other SIM of it has room: looked at again then."""
 
     def rest(self, now: float, seconds: float) -> None:
         """Send nothing there for a while, then one message as a probe.
@@ -248,6 +286,8 @@ class Run:
     """Registered gateways that cannot even be tried, and why, by name."""
     reload: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     """Bring the running gateways in line with the registry; set by the engine."""
+    used_up: UsedUp = nothing_used_up
+    """Which SIMs have used up a limit; set by whoever knows limits."""
     inbox_start: int = 0
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
