@@ -12,7 +12,7 @@ from campaign.planner.reach import Place, Reach, reach
 from campaign.planner.routing import Shut
 from campaign.planner.spread import Spread, last_served, ranks
 from campaign.store.claims import ClaimedTask
-from campaign.store.usage import parts_today
+from campaign.store.spread import parts_today
 
 _NAME = "routes"
 """Under which `Campaign.why` says that some recipients have nowhere to go."""
