@@ -39,6 +39,8 @@ class CampaignRow:
     finished_ms: int | None
     hold: str | None = None
     """Why all its waiting recipients are held at the moment (paused, window); see `with_hold`."""
+    most_parts: int = 1
+    """SMS segments of its longest message."""
 
     def with_hold(self, now: datetime) -> CampaignRow:
         """The campaign as it is to be shown at `now` (aware UTC).
@@ -74,7 +76,7 @@ class Refusal(NamedTuple):
 
 _COLUMNS = (
     "id, name, state, waiting_for, list_name, message, columns, options, fingerprint, refused,"
-    " created_ms, started_ms, finished_ms"
+    " created_ms, started_ms, finished_ms, most_parts"
 )
 
 
@@ -142,7 +144,10 @@ def add_recipients(
         [(campaign_id, *refusal) for refusal in all_refusals],
     )
     conn.execute(
-        "UPDATE campaigns SET refused = refused + ? WHERE id = ?", (len(all_refusals), campaign_id)
+        """
+        UPDATE campaigns SET refused = refused + ?, most_parts = max(most_parts, ?) WHERE id = ?
+        """,
+        (len(all_refusals), max((row.parts for row in rows), default=1), campaign_id),
     )
     tally = Tally()
     tally.moved(campaign_id, None, RecipientState.PENDING, stored)

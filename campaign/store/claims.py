@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from campaign.planner.split import Claimable, Grant, PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
 from campaign.store.unproved import back_to_unknown, is_unproved
+from campaign.store.usage import SimLimits, charge, give_back
 
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
@@ -40,6 +41,8 @@ class ClaimOrder:
     now_ms: int
     lanes: Sequence[int] = (0,)
     """The lanes that may be claimed from now."""
+    sims: Mapping[int, SimLimits] = field(default_factory=dict)
+    """The SIM of each port, which is charged, and its caps."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
     waiting = _waiting(conn, order, tally)
     planned = split(waiting, order.grants, order.task_size, only_place=order.only_place)
-    claimed = _write_down(conn, order, planned[: order.most_tasks], build)
+    within = charge(conn, order.sims, planned[: order.most_tasks], order.now_ms)
+    claimed = _write_down(conn, order, within, build)
     tally.moved(
         order.campaign_id,
         RecipientState.PENDING,
@@ -185,13 +189,15 @@ def _write_down(
                 task_id, order.campaign_id, order.gateway_id, tid, task.port, len(numbers), body,
                 digest, order.boot_id, order.epoch, last + 1, order.now_ms,
                 order.now_ms, task.lane, task.parts,
+                order.sims[task.port].sim if task.port in order.sims else None,
             )
         )  # fmt: skip
     conn.executemany(
         """
         INSERT INTO tasks (id, campaign_id, gateway_id, tid, port, state, size, body, sha256,
-                           boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts)
-        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)
+                           boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts,
+                           sim)
+        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
         """,
         rows,
     )
@@ -320,6 +326,7 @@ def release(
         (task_id,),
     ).fetchone()
     cancelled = campaign["state"] == CampaignState.CANCELLED
+    give_back(conn, task_id, now_ms)
     recipients = conn.execute(
         "SELECT recipient_id FROM attempts WHERE task_id = ? AND live = 1 ORDER BY recipient_id",
         (task_id,),
