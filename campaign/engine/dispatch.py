@@ -8,16 +8,19 @@ import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.gates import shut
+from campaign.engine.limits import PortRoom, limits_of, remember_too_large, rooms, sims_of
 from campaign.engine.order import in_turn, served
-from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, sim_of, whereabouts
+from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, whereabouts
+from campaign.engine.repacing import take_over_recalled
 from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
 from campaign.engine.switching import leaving, switch_sims
-from campaign.engine.tokens import take_tokens
+from campaign.engine.tokens import held_by_pace, port_ready_at, take_tokens
 from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
 from campaign.gateway.line import SESSION_ENDED
+from campaign.planner.limits import Limits
 from campaign.planner.places import place_of
 from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
@@ -63,6 +66,8 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
         await _post(run, gateway, again, began)
         return True, None
     wakes: list[float] = []
+    gateway.usages.clear()
+    take_over_recalled(gateway)
     busy = await run.store.read(outstanding, gateway.id)
     for port in gateway.ports.values():
         port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
@@ -92,18 +97,22 @@ async def _claim(
         campaign.why.pop(gateway.name, None)
         nobody_waits(campaign)
         return [], min(wakes, default=None)
-    settings = run.settings(gateway, campaign.id)
+    settings, limits = run.settings(gateway, campaign.id), limits_of(run, gateway, campaign)
+    room = await rooms(run, gateway, campaign, limits)
     if due_ms is not None and not wakes:  # their lanes are to be seen
         await run.write(wake_due, campaign.id, run.now_ms())
     waiting = await run.store.read(waiting_lanes, campaign.id)
     where = await whereabouts(run, gateway, campaign, waiting)
-    turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now, where)
+    turn = _plan(
+        run, gateway, campaign, settings, limits, room, busy, pending, in_flight, now, where
+    )
     if not turn.grants:
         campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         wakes += [at for at in (turn.wake_at, where.until) if at is not None]
         return [], min(wakes, default=None)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
-    give_back = take_tokens(run, gateway, campaign, turn, settings, now)
+    # at once: whoever waits between the look and the tokens lets another gateway look, too
+    settle = take_tokens(run, gateway, campaign, turn, limits, settings, now)
     files = await attachments_of(run, campaign.id)
     order = ClaimOrder(
         epoch=run.epoch,
@@ -118,10 +127,12 @@ async def _claim(
         now_ms=run.now_ms(),
         lanes=where.lanes,
         reach=where.places,
+        sims=sims_of(gateway, limits, turn.grants),
     )
     claimed = await run.write(claim_due, order, builder(campaign, settings, files))
+    settle(claimed)
     if not claimed:
-        give_back()
+        remember_too_large(gateway, campaign, room, turn.grants)
         # everyone who waits just failed here: let the next turn offer them other ports
         for grant in turn.grants:
             gateway.ports[grant.port].backs_off_until = now + _FIRST_BACK_OFF
@@ -138,6 +149,8 @@ def _plan(
     gateway: Gateway,
     campaign: Campaign,
     settings: Settings,
+    limits: Limits,
+    room: dict[int, PortRoom],
     busy: dict[int, int],
     pending: int,
     in_flight: int,
@@ -147,11 +160,10 @@ def _plan(
     held = return_path(run, gateway, settings, now)
     if held is not None and not held.probe:
         return Turn((), held=Shut(held.why, held.until))
-    single = gateway.is_old or any(
-        (campaign.options.rate, campaign.options.per_port, campaign.options.interval)
-    )
-    if campaign.options.rate and not campaign.bucket.ready(now):
-        return Turn((), held=Shut("pacing", campaign.bucket.next_at))
+    paced = held_by_pace(gateway, campaign, limits, now)
+    if paced is not None:
+        return Turn((), held=paced)
+    single = gateway.is_old or limits.paces_all or limits.paces_ports
     turn = plan_turn(
         gateway.id,
         [
@@ -160,11 +172,11 @@ def _plan(
                 port.usable or port.switch is not None,  # the latter says why it is shut
                 busy.get(port.number, 0),
                 min(port.window.size, settings.queue_limit),
-                max(port.bucket.next_at, port.backs_off_until),
+                max(port_ready_at(port), port.backs_off_until),
                 port.rests_until,
-                shut=leaving(port),
+                shut=leaving(port) or (room[port.number].shut if port.number in room else None),
+                room=room[port.number].messages if port.number in room else None,
                 lanes=where.lanes_at(place_of(gateway.id, port.number)),
-                sim=sim_of(gateway, port),
                 rank=where.ranked[port.number],
             )
             for port in gateway.ports.values()
@@ -172,7 +184,7 @@ def _plan(
         ],
         now,
         fair=-(-(pending + in_flight) // max(1, run.usable_ports(campaign))),
-        budget=1 if campaign.options.rate or held is not None or gateway.is_old else None,
+        budget=1 if limits.paces_all or held is not None or gateway.is_old else None,
         single=single or held is not None,
         slow_start=held is None
         and not (gateway.is_old or gateway.pushed)
@@ -238,12 +250,12 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
             port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
     for port in map(gateway.ports.get, effects.sick_ports):
         if port is not None and gateway.is_old:
-            port.rest(now, run.settings_now(gateway).port_rest)
+            port.fail(now, run.settings_now(gateway).port_rest)
         elif port is not None:
             port.usable = False  # until the device says it is registered again
     for port in map(gateway.ports.get, effects.working_ports):
         if port is not None:
-            port.rests_until, port.back_offs = None, 0
+            port.work()
     if effects.strike is not None:
         gateway.strikes += 1
         for port in gateway.ports.values():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from campaign.engine.limits import sim_of
 from campaign.engine.runtime import Campaign, Gateway, Port, Run, Waiting
 from campaign.planner.lanes import Lane
-from campaign.planner.quotas import sim_key
 from campaign.planner.reach import Place, Reach, reach
 from campaign.planner.routing import Shut
 from campaign.planner.spread import Spread, last_served, ranks
@@ -89,11 +89,6 @@ def places_of(run: Run, campaign: Campaign, here: Gateway) -> Iterator[Place]:
                     sim_of(gateway, port),
                     up and _could_send(port, now),
                 )
-
-
-def sim_of(gateway: Gateway, port: Port) -> str:
-    """The ledger's name of the SIM in use on a port."""
-    return sim_key(gateway.id, port.number, port.slot, port.iccid)
 
 
 def _could_send(port: Port, now: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,16 +16,18 @@ from campaign.engine.bell import Bell
 from campaign.env import Env
 from campaign.gateway.client import Device
 from campaign.planner.lanes import Lane
+from campaign.planner.limits import Limits
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
-from campaign.planner.routing import Shut, Wait, active_slots
+from campaign.planner.quotas import Usage
+from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.spread import Spread
 from campaign.planner.states import CampaignState
 from campaign.planner.switching import SlotSim
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
-from campaign.protocol.codes import USABLE_PORT_CODES
+from campaign.protocol.codes import USABLE_PORT_CODES, PortCode
 from campaign.protocol.messages import PortState
 from campaign.store.campaigns import CampaignRow
 from campaign.store.door import Store
@@ -46,6 +48,7 @@ class ReadsInbox(Protocol):
 
 _A_MOMENT = 1.0
 """Seconds that pass at most between a commit and the next step, unless something is wrong."""
+_LONGEST_REST = 3600.0
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 P = ParamSpec("P")
@@ -79,15 +82,6 @@ class Switch:
         return f"switching to the SIM of slot {self.target.slot} ({waits})"
 
 
-UsedUp = Callable[["Gateway", Sequence[str]], Awaitable[Mapping[str, Shut]]]
-"""Which of these SIMs of a gateway have used up a limit, why, and until when."""
-
-
-async def nothing_used_up(_gateway: Gateway, _sims: Sequence[str]) -> Mapping[str, Shut]:
-    """Where there are no limits."""
-    return {}
-
-
 @dataclass
 class Port:
     """One port of a gateway. Times are on the monotonic clock."""
@@ -95,13 +89,18 @@ class Port:
     number: int
     slot: int | None = None
     """The SIM in use, as far as it is told."""
-    iccid: str = ""
     operator: str = ""
     usable: bool = True
     status: str = ""
+    iccid: str = ""
+    balance: str = ""
     window: PortWindow = field(default_factory=PortWindow)
     bucket: Bucket = field(default_factory=Bucket)
+    segment_bucket: Bucket = field(default_factory=Bucket)
+    paced_by: int = 0
+    """The campaign whose message it last paid for."""
     failures: int = 0
+    failed_probes: int = 0
     rests_until: float | None = None
     backs_off_until: float = 0.0
     back_offs: int = 0
@@ -123,6 +122,32 @@ class Port:
         elsewhere. Taking it back would leave tasks of several recipients without proof.
         """
         self.rests_until = now + seconds
+
+    def fail(self, now: float, seconds: float) -> float:
+        """Rest after a failure too many, twice as long after each probe that failed as well, up to
+        an hour; returns for how long."""
+        if self.rests_until is not None and now >= self.rests_until:
+            self.failed_probes += 1
+        rest = min(seconds * 2.0 ** min(self.failed_probes, 20), max(seconds, _LONGEST_REST))
+        self.rest(now, rest)
+        return rest
+
+    def work(self) -> None:
+        """It sends, or has another SIM: earlier failures say nothing any more."""
+        self.failures = self.failed_probes = self.back_offs = 0
+        self.rests_until = None
+
+    def hold_sim(self, state: PortState) -> None:
+        """Take over which SIM is told of; what is not told is as it was, for the same SIM."""
+        slot = state.port.slot if state.port.slot is not None else self.slot
+        is_new = slot != self.slot or state.iccid not in ("", self.iccid)
+        if is_new and (self.iccid or self.slot is not None):
+            self.work()
+            self.backs_off_until = 0.0
+        if is_new or state.code == PortCode.NO_SIM:
+            self.iccid, self.balance = state.iccid, state.balance
+        self.slot = slot
+        self.balance = state.balance or self.balance
 
     def back_off(self, now: float, first: float, longest: float) -> None:
         """Leave the port alone for a while, twice as long as the last time."""
@@ -151,6 +176,12 @@ class Gateway:
     last_served: int = 0
     """The campaign that last sent through it: the next one is first in turn."""
     last_probe: float = 0.0
+    bucket: Bucket = field(default_factory=Bucket)
+    segment_bucket: Bucket = field(default_factory=Bucket)
+    recalled: dict[int, tuple[Bucket, Bucket]] = field(default_factory=dict)
+    """Where the paces of ports go on that the device has not told of yet in this run."""
+    usages: dict[str, Usage] = field(default_factory=dict)
+    """What its SIMs were charged with, as it was read in this turn."""
     strikes: int = 0
     look: bool = False
     """It may have restarted: whoever watches it is to look at once."""
@@ -201,6 +232,12 @@ class Campaign:
     window: Window | None
     chosen_ports: frozenset[int] | None
     bucket: Bucket = field(default_factory=Bucket)
+    segment_bucket: Bucket = field(default_factory=Bucket)
+    most_parts: int = 1
+    """SMS segments of its longest message."""
+    needs: dict[str, int] = field(default_factory=dict)
+    """Segments that must be left of a SIM's caps for the next message in line, where it is known
+    that fewer are not enough."""
     state: CampaignState = CampaignState.RUNNING
     why: dict[str, Waiting] = field(default_factory=dict)
     """What it waits for, by gateway name (or `receipts`)."""
@@ -225,6 +262,7 @@ class Campaign:
             text if isinstance(text, str) else "",
             row.options.parsed_window,
             row.options.port_numbers(),
+            most_parts=row.most_parts,
             state=row.state,
             lanes={lane.number: lane for lane in row.lanes},
             spread=row.options.parsed_spread,
@@ -272,6 +310,7 @@ class Run:
     targets: set[int] = field(default_factory=set)
     """Campaigns this run sends for; every other one is settled, but not sent on."""
     settings_cache: dict[tuple[int, int], Settings] = field(default_factory=dict)
+    limits_cache: dict[tuple[int, int], Limits] = field(default_factory=dict)
     attachments: dict[int, str] = field(default_factory=dict)
     """Those of MMS campaigns as their tasks carry them, as far as they were read."""
     changed: Bell = field(default_factory=Bell)
@@ -286,8 +325,6 @@ class Run:
     """Registered gateways that cannot even be tried, and why, by name."""
     reload: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     """Bring the running gateways in line with the registry; set by the engine."""
-    used_up: UsedUp = nothing_used_up
-    """Which SIMs have used up a limit; set by whoever knows limits."""
     inbox_start: int = 0
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
@@ -379,8 +416,8 @@ class Run:
         for state in active_slots(states):
             port = gateway.ports.setdefault(state.port.number, Port(state.port.number))
             usable = state.code in USABLE_PORT_CODES
-            port.slot = state.port.slot if state.port.slot is not None else port.slot
+            port.hold_sim(state)
             port.evict = port.evict or (port.usable and not usable)
-            port.iccid, port.operator = state.iccid, state.operator
+            port.operator = state.operator or port.operator
             port.usable = usable
             port.status = state.text

@@ -8,12 +8,13 @@ of this lives in memory: after a crash the port is simply looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
-from campaign.engine.runtime import Gateway, Port, Run, Switch
+from campaign.engine.limits import limits_of, monotonic_of, sim_of
+from campaign.engine.runtime import Campaign, Gateway, Port, Run, Switch
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.planner.pacing import PortWindow
-from campaign.planner.quotas import sim_key
+from campaign.planner.quotas import Room, room_for, sim_key
 from campaign.planner.routing import Shut
 from campaign.planner.switching import SlotSim, next_sim
 from campaign.protocol.commands import Op, PortOp
@@ -22,6 +23,7 @@ from campaign.store.journal import decide
 from campaign.store.sims import list_sims, store_states
 from campaign.store.summary import work_left
 from campaign.store.tasks import outstanding
+from campaign.store.usage import usage_of
 
 _REGISTERS_WITHIN = 120.0
 """Seconds a SIM has to register before it is taken for one that cannot."""
@@ -54,35 +56,69 @@ def leaving(port: Port) -> Shut | None:
 async def _find_used_up(run: Run, gateway: Gateway) -> None:
     now = run.env.monotonic()
     places = {
-        sim_key(gateway.id, port.number, port.slot, port.iccid): port
+        sim_of(gateway, port): port
         for port in gateway.ports.values()
         if port.slot is not None and port.switch is None and now >= port.keeps_sim_until
     }
-    if not places or not await _somebody_waits(run, gateway):
+    waiting = await _who_waits(run, gateway) if places else []
+    if not waiting:
         return
-    shuts = await run.used_up(gateway, list(places))
+    shuts = await _used_up(run, gateway, waiting, list(places))
     stuck = {sim: port for sim, port in places.items() if port.sim_failed and not port.usable}
     for sim in dict.fromkeys([*shuts, *stuck]):
         port = places[sim]
         why = shuts[sim].why if sim in shuts else "SIM did not register"
-        target = await _choose(run, gateway, port)
+        target = await _choose(run, gateway, waiting, port)
         if target is None:
             port.keeps_sim_until = now + _LOOK_EVERY * 20
             continue
         port.switch = Switch(target, port.slot, why, since=now, until=now + _LOOK_EVERY)
 
 
-async def _somebody_waits(run: Run, gateway: Gateway) -> bool:
-    for campaign_id in run.targets:
+async def _who_waits(run: Run, gateway: Gateway) -> list[Campaign]:
+    """Campaigns that would send through the gateway, had it room."""
+    found: list[Campaign] = []
+    for campaign_id in sorted(run.targets):
         campaign = run.campaigns[campaign_id]
         if campaign.takes(gateway) and not campaign.is_halted(run.env.wall()):
             pending, _, due_ms = await run.store.read(work_left, campaign_id)
             if pending or due_ms is not None:
-                return True
-    return False
+                found.append(campaign)
+    return found
 
 
-async def _choose(run: Run, gateway: Gateway, port: Port) -> SlotSim | None:
+async def _used_up(
+    run: Run, gateway: Gateway, waiting: list[Campaign], sims: Collection[str]
+) -> dict[str, Shut]:
+    """SIMs that have no room for any campaign that waits, and why."""
+    rooms = [await _rooms(run, gateway, campaign, sims) for campaign in waiting]
+    shuts: dict[str, Shut] = {}
+    for sim in sims:
+        told = [room[sim] for room in rooms if sim in room]
+        ends = [(room.until, room.why) for room in told if room.until is not None]
+        if ends and len(ends) == len(waiting):
+            until, why = min(ends)
+            shuts[sim] = Shut(why, monotonic_of(run, until))
+    return shuts
+
+
+async def _rooms(
+    run: Run, gateway: Gateway, campaign: Campaign, sims: Collection[str]
+) -> dict[str, Room]:
+    """What each SIM has room for, as far as there are caps."""
+    limits = limits_of(run, gateway, campaign)
+    if not limits.caps:
+        return {}
+    usages = await run.store.read(usage_of, sims, run.now_ms(), limits.zone)
+    return {
+        sim: room_for(limits.caps, usage, run.now(), limits.zone, campaign.needs.get(sim, 1))
+        for sim, usage in usages.items()
+    }
+
+
+async def _choose(
+    run: Run, gateway: Gateway, waiting: list[Campaign], port: Port
+) -> SlotSim | None:
     """The SIM that is to take over; the device is asked what is in its slots now."""
     try:
         status = await gateway.device.console.snapshot(all_sims=True)
@@ -95,7 +131,7 @@ async def _choose(run: Run, gateway: Gateway, port: Port) -> SlotSim | None:
         if row.port == port.number and row.slot
     ]
     keys = {row.slot: sim_key(gateway.id, row.port, row.slot, row.iccid) for row in rows}
-    shuts: Mapping[str, Shut] = await run.used_up(gateway, list(keys.values()))
+    shuts = await _used_up(run, gateway, waiting, list(keys.values()))
     sims = [
         SlotSim(row.slot, row.pool, keys[row.slot], row.iccid, row.code, keys[row.slot] in shuts)
         for row in rows
@@ -159,7 +195,8 @@ async def _tell(run: Run, gateway: Gateway, port: Port, switch: Switch) -> None:
 async def _arrived(run: Run, gateway: Gateway, port: Port, switch: Switch) -> None:
     port.switch, port.sim_failed = None, False
     port.tried_slots.pop(switch.target.slot, None)
-    port.window, port.failures, port.rests_until, port.back_offs = PortWindow(), 0, None, 0
+    port.window = PortWindow()
+    port.work()
     run.notice(f"{gateway.name} port {port.number} goes on with the SIM of slot {port.slot}")
     run.ring()
 

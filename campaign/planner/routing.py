@@ -48,8 +48,6 @@ class PortFacts:
     """The most messages that limits leave room for; None: no limit."""
     lanes: frozenset[int] | None = None
     """The waiting lanes that it may serve; None: all."""
-    sim: str = ""
-    """The ledger's name of the SIM there; empty: not told."""
     rank: int = 0
     """The lowest is served first; of equal ones the emptiest."""
 
@@ -120,7 +118,7 @@ def plan_turn(
         count = free if left is None else min(free, left)
         if count > 0:
             place = place_of(gateway_id, facts.port)
-            grants.append(Grant(facts.port, count, place, facts.lanes, facts.sim))
+            grants.append(Grant(facts.port, count, place, facts.lanes))
             left = None if left is None else left - count
     return Turn(tuple(grants), tuple(waits))
 

@@ -31,8 +31,6 @@ class Grant:
     place: str
     lanes: frozenset[int] | None = None
     """The lanes whose recipients may go there; None: all."""
-    sim: str = ""
-    """The ledger's name of the SIM there; empty: not told."""
 
     def takes(self, lane: int) -> bool:
         return self.lanes is None or lane in self.lanes

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from campaign.planner.places import with_failure
 from campaign.planner.split import Claimable, Grant, PlannedTask, split
@@ -20,6 +20,7 @@ from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_
 from campaign.store.lineage import LARGEST_TID, refuse_old
 from campaign.store.reachable import EVERYBODY, goes_to
 from campaign.store.unproved import back_to_unknown, is_unproved
+from campaign.store.usage import SimLimits, charge, give_back
 
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
@@ -45,6 +46,8 @@ class ClaimOrder:
     """The lanes that may be claimed from now."""
     reach: Mapping[int, Collection[str]] | None = None
     """The places ('gateway:port') that could serve each lane now; None: not known."""
+    sims: Mapping[int, SimLimits] = field(default_factory=dict)
+    """The SIM of each port, which is charged, and its caps."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     planned = split(
         waiting, order.grants, order.task_size, only_place=order.only_place, reach=order.reach
     )
-    claimed = _write_down(conn, order, planned[: order.most_tasks], build)
+    within = charge(conn, order.sims, planned[: order.most_tasks], order.now_ms)
+    claimed = _write_down(conn, order, within, build)
     tally.moved(
         order.campaign_id,
         RecipientState.PENDING,
@@ -200,13 +204,15 @@ def _write_down(
                 task_id, order.campaign_id, order.gateway_id, tid, task.port, len(numbers), body,
                 digest, order.boot_id, order.epoch, last + 1, order.now_ms,
                 order.now_ms, task.lane, task.parts,
+                order.sims[task.port].sim if task.port in order.sims else None,
             )
         )  # fmt: skip
     conn.executemany(
         """
         INSERT INTO tasks (id, campaign_id, gateway_id, tid, port, state, size, body, sha256,
-                           boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts)
-        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)
+                           boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts,
+                           sim)
+        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
         """,
         rows,
     )
@@ -234,14 +240,13 @@ def _write_down(
         """,
         assigned,
     )
-    sims = {grant.port: grant.sim for grant in order.grants if grant.sim}
     keep_contacts(
         conn,
         order.now_ms,
         (
-            (sims[plan.port], recipient.number)
+            (order.sims[plan.port].sim, recipient.number)
             for plan in planned
-            if plan.port in sims
+            if plan.port in order.sims
             for recipient in plan.recipients
         ),
     )
@@ -346,6 +351,7 @@ def release(
         (task_id,),
     ).fetchone()
     cancelled = campaign["state"] == CampaignState.CANCELLED
+    give_back(conn, task_id, now_ms)
     recipients = conn.execute(
         """
         SELECT a.recipient_id, r.avoid FROM attempts AS a JOIN recipients AS r

@@ -3,59 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
-import trio
-
-from campaign.engine.engine import run_engine
-from campaign.engine.intake import LaunchRequest, intake
-from campaign.engine.lifecycle import Ended
-from campaign.engine.runtime import Gateway, Run
-from campaign.planner.options import CampaignOptions
-from campaign.planner.routing import Shut
 
 Forward = Callable[[httpx.Request], Awaitable[httpx.Response]]
 Numbers = Callable[[int], list[str]]
 SIM = {"ports": 1, "slots": 3, "sms_seconds": 1.0, "register_seconds": 5.0}
+CAP = {"sim-hour": "10"}
 SWITCHES = {"auto-switch": "yes", "task-size": "2", "port-window": "4s"}
-
-
-def limited(world: Any, run: Run, cap: int, lifted: float = float("inf")) -> Run:
-    """A SIM is used up once it was charged with `cap` messages, what is queued included; no longer
-    so from `lifted` seconds on."""
-
-    async def used_up(_gateway: Gateway, sims: Sequence[str]) -> Mapping[str, Shut]:
-        early = trio.current_time() - world.zero < lifted
-        charged = Counter(dict(world.sql("SELECT sim, count(*) FROM sim_contacts GROUP BY sim")))
-        return {sim: Shut(f"SIM used up: {cap}") for sim in sims if charged[sim] >= cap and early}
-
-    run.used_up = used_up
-    return run
-
-
-async def launch(
-    world: Any, numbers: list[str], cap: int, *, lifted: float = float("inf"), **options: Any
-) -> Ended:
-    path = world.write_list(numbers)
-    request = LaunchRequest(
-        name="c", path=str(path), list_name="l", message="m", rejects=f"{path}.rejects",
-        options=CampaignOptions(**options),
-    )  # fmt: skip
-
-    async def job(run: Run) -> None:
-        await intake(run, request, lambda _rows, _refused: None)
-
-    return await run_engine(limited(world, world.run(), cap, lifted), job)
 
 
 async def test_a_used_up_sim_hands_its_port_to_the_next_slot_and_nobody_is_lost(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
     async with make_world(settings=SWITCHES, sim1=SIM) as world:
-        await launch(world, numbers(25), 10)
+        await world.launch(numbers(25), settings=CAP)
         assert world.on_air() == Counter(numbers(25))
         assert world.states() == {"delivered": 25}
         world.check()
@@ -64,8 +29,8 @@ async def test_a_used_up_sim_hands_its_port_to_the_next_slot_and_nobody_is_lost(
         assert list(dict.fromkeys(used)) == ["1.01", "1.02", "1.03"]
         assert used == sorted(used)
         assert [why for (why,) in world.sql("SELECT why FROM decisions WHERE kind = 'switch'")] == [
-            "port 1: from slot 1 to slot 2, SIM used up: 10",
-            "port 1: from slot 2 to slot 3, SIM used up: 10",
+            "port 1: from slot 1 to slot 2, SIM used up: 10 of 10 segments this hour",
+            "port 1: from slot 2 to slot 3, SIM used up: 10 of 10 segments this hour",
         ]
 
 
@@ -73,7 +38,7 @@ async def test_without_the_setting_no_sim_is_switched(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
     async with make_world(settings={"task-size": "2"}, sim1=SIM) as world:
-        await launch(world, numbers(12), 4)
+        await world.launch(numbers(12), settings={"sim-hour": "4"})
         assert {attempt.port for attempt in world.attempts} == {"1.01"}
         assert world.sql("SELECT count(*) FROM decisions WHERE kind = 'switch'") == [(0,)]
 
@@ -83,7 +48,7 @@ async def test_a_device_that_goes_on_to_a_third_sim_by_itself_is_followed(
 ) -> None:
     sim = {**SIM, "slots": 4, "bad_sims": "1.02"}
     async with make_world(settings=SWITCHES, sim1=sim) as world:
-        await launch(world, numbers(20), 10)
+        await world.launch(numbers(20), settings=CAP)
         assert world.on_air() == Counter(numbers(20))
         used = list(dict.fromkeys(attempt.port for attempt in world.attempts))
         assert used == ["1.01", "1.03"]
@@ -95,11 +60,11 @@ async def test_without_a_sim_that_registers_the_port_rests_until_the_first_has_r
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
     async with make_world(settings=SWITCHES, sim1={**SIM, "bad_sims": "1.02,1.03"}) as world:
-        await launch(world, numbers(14), 10, lifted=600.0)
+        await world.launch(numbers(14), settings=CAP)
         assert world.on_air() == Counter(numbers(14))
         assert {attempt.port for attempt in world.attempts} == {"1.01"}
         times = sorted(attempt.t for attempt in world.attempts)
-        assert times[10] - times[0] > 580
+        assert times[10] - times[0] > 3400
         assert [why for (why,) in world.sql("SELECT why FROM decisions WHERE kind = 'alarm'")] == [
             "port 1: the SIM of slot 2 did not register within 120 s"
         ]
@@ -110,8 +75,10 @@ async def test_with_no_sim_left_the_port_stays_as_it_is(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
     async with make_world(settings=SWITCHES, sim1={**SIM, "slots": 1}) as world:
-        await launch(world, numbers(6), 2)
-        assert world.states() == {"delivered": 6}  # a limit itself is not kept by the switch
+        await world.launch(numbers(6), settings={"sim-hour": "2"})
+        assert world.states() == {"delivered": 6}
+        times = sorted(attempt.t for attempt in world.attempts)
+        assert times[-1] - times[0] > 3600  # it waited for the next hour, and the next
         assert not any("slot" in notice for notice in world.notices)
 
 
@@ -130,14 +97,11 @@ async def test_a_crash_in_the_middle_of_a_switch_loses_and_doubles_nobody(
 
         device = world.board.apps["sim1"]
         world.put_between("sim1", die)
-        assert await world.killed(300, lambda: launch(world, numbers(25), 10))
+        assert await world.killed(300, lambda: world.launch(numbers(25), settings=CAP))
         assert world.sql("SELECT count(*) FROM decisions WHERE kind = 'switch'") == [(1,)]
         world.board.apps["sim1"] = device
 
-        async def resume(run: Run) -> None:
-            run.targets |= set(run.campaigns)
-
-        await run_engine(limited(world, world.run(), 10), resume)
+        await world.resume()
         assert world.on_air() == Counter(numbers(25))
         used = [attempt.port for attempt in world.attempts]
         assert list(dict.fromkeys(used)) == ["1.01", "1.02", "1.03"]

@@ -11,6 +11,7 @@ from campaign.store.campaigns import NewRecipient, add_recipients, create_campai
 from campaign.store.claims import ClaimOrder, claim_due
 from campaign.store.contacts import keep_contacts, last_sims
 from campaign.store.lanes import waiting_lanes
+from campaign.store.usage import SimLimits
 
 
 def claim(ledger: Any, campaign_id: int, *grants: Grant, **changes: Any) -> list[Any]:
@@ -32,7 +33,7 @@ def test_the_sim_that_wrote_last_is_found_for_many_numbers_at_once(ledger: Any) 
 
 def test_a_claim_remembers_the_contact_with_its_intent(ledger: Any) -> None:
     campaign_id = ledger.campaign(3)
-    claim(ledger, campaign_id, Grant(1, 2, "1:1", sim="8999"), Grant(2, 1, "1:2"))
+    claim(ledger, campaign_id, Grant(1, 2, "1:1"), Grant(2, 1, "1:2"), sims={1: SimLimits("8999")})
     rows = ledger.conn.execute("SELECT sim, number, last_ms FROM sim_contacts ORDER BY number")
     # a port whose SIM is not known leaves no contact
     assert [tuple(row) for row in rows] == [
