@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
-from campaign.engine.gates import shut
-from campaign.engine.order import in_turn, read_backlog, served
-from campaign.engine.preempting import Load, in_the_way, is_full, load_of, overtake
-from campaign.engine.returnpath import return_path
-from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
+from campaign.engine.claiming import claim
+from campaign.engine.order import in_turn, read_backlog
+from campaign.engine.preempting import load_of, overtake
+from campaign.engine.repacing import take_over_recalled
+from campaign.engine.runtime import Gateway, Instant, Run
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
-from campaign.engine.tokens import take_tokens
-from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
+from campaign.engine.switching import switch_sims
+from campaign.engine.wire import request_body
 from campaign.gateway.line import SESSION_ENDED
-from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
-from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState, TaskState
 from campaign.protocol.device_codec import decode_task
-from campaign.store.backlog import Work, queued
-from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
+from campaign.store.backlog import queued
+from campaign.store.claims import ClaimedTask, reclaim_planned
 from campaign.store.gateways import update_gateway
 
 _FIRST_BACK_OFF = 1.0
@@ -41,9 +39,11 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
             continue
         if not gateway.ready and not await sign_in(run, gateway):
             continue
+        switch_at = await switch_sims(run, gateway)
         busy, wake_at = await _turn(run, gateway)
         if not busy:
-            await gateway.bell.wait(mark, wake_at)
+            wakes = [at for at in (wake_at, switch_at) if at is not None]
+            await gateway.bell.wait(mark, min(wakes, default=None))
 
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
@@ -61,11 +61,13 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     wakes: list[float] = []
     load = load_of(run, queue)
     gateway.crowded = None
+    gateway.usages.clear()
+    take_over_recalled(gateway)
     for port in gateway.ports.values():
         port.window = port.window.holding(load.all.get(port.number, 0), run.env.monotonic())
     left = await read_backlog(run)
     for campaign in in_turn(run, gateway, left.work):
-        claimed, wake_at = await _claim(run, gateway, campaign, load)
+        claimed, wake_at = await claim(run, gateway, campaign, load)
         if claimed:
             await _post(run, gateway, claimed, began)
             await overtake(run, gateway)
@@ -74,115 +76,6 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
             wakes.append(wake_at)
     await overtake(run, gateway)
     return False, min(wakes, default=None)
-
-
-async def _claim(
-    run: Run, gateway: Gateway, campaign: Campaign, load: Load
-) -> tuple[list[ClaimedTask], float | None]:
-    now = run.env.monotonic()
-    closed = shut(run, campaign)
-    if closed is not None:
-        campaign.why[gateway.name] = Waiting(closed.why, closed.until)
-        return [], closed.until
-    left = await read_backlog(run)
-    work = left.work.get(campaign.id, Work())
-    pending, due_ms = work.pending, work.due_ms
-    # an urgent one does not queue behind the others: what they have in flight takes no place
-    in_flight = work.in_flight if campaign.is_urgent else left.in_flight
-    busy = load.before(campaign)
-    # what is due already waits for a port, not for a time: waking at a past time would spin
-    wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
-    if not pending and (due_ms is None or wakes):
-        campaign.why.pop(gateway.name, None)
-        return [], min(wakes, default=None)
-    settings = run.settings(gateway, campaign.id)
-    full = campaign.chosen_ports is None and is_full(gateway, busy, settings.queue_limit)
-    if full and gateway.crowded is not None:
-        campaign.why[gateway.name] = gateway.crowded
-        return [], min([*wakes, *filter(None, [gateway.crowded.until])], default=None)
-    turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
-    if not turn.grants:
-        waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
-        gateway.crowded = waiting if full and not campaign.is_urgent else gateway.crowded
-        wakes += [] if turn.wake_at is None else [turn.wake_at]
-        return [], min(wakes, default=None)
-    campaign.why[gateway.name] = Waiting("", ports=turn.waits)
-    granted = sum(grant.count for grant in turn.grants)
-    served(run, campaign, granted)
-    give_back = take_tokens(run, gateway, campaign, turn, settings, now)
-    files = await attachments_of(run, campaign.id)
-    order = ClaimOrder(
-        epoch=run.epoch,
-        campaign_id=campaign.id,
-        gateway_id=gateway.id,
-        boot_id=gateway.boot_id,
-        grants=turn.grants,
-        # the old interface takes one message a request: no intent may wait behind another's answer
-        task_size=1 if gateway.is_old else settings.task_size,
-        most_tasks=1 if gateway.is_old else min(settings.post_tasks, tasks_a_post(files)),
-        only_place=run.usable_ports(campaign) <= 1,
-        now_ms=run.now_ms(),
-    )
-    claimed = await run.write(claim_due, order, builder(campaign, settings, files))
-    served(run, campaign, sum(task.size for task in claimed) - granted)
-    if not claimed:
-        give_back()
-        # everyone who waits just failed here: let the next turn offer them other ports
-        for grant in turn.grants:
-            gateway.ports[grant.port].backs_off_until = now + _FIRST_BACK_OFF
-        return [], now + _LOOK_AGAIN
-    for task in claimed:
-        port = gateway.ports[task.port]
-        port.window = port.window.holding(port.window.queued + task.size, now)
-    return claimed, None
-
-
-def _plan(
-    run: Run,
-    gateway: Gateway,
-    campaign: Campaign,
-    settings: Settings,
-    busy: Mapping[int, int],
-    pending: int,
-    in_flight: int,
-    now: float,
-) -> Turn:
-    held = return_path(run, gateway, settings, now)
-    if held is not None and not held.probe:
-        return Turn((), held=Shut(held.why, held.until))
-    single = gateway.is_old or any(
-        (campaign.options.rate, campaign.options.per_port, campaign.options.interval)
-    )
-    if campaign.options.rate and not campaign.bucket.ready(now):
-        return Turn((), held=Shut("pacing", campaign.bucket.next_at))
-    overtaken = in_the_way(gateway, campaign)
-    turn = plan_turn(
-        gateway.id,
-        [
-            PortFacts(
-                port.number,
-                port.usable,
-                busy.get(port.number, 0),
-                min(port.window.size, settings.queue_limit),
-                max(port.bucket.next_at, port.backs_off_until),
-                port.rests_until,
-                shut=overtaken.get(port.number),
-            )
-            for port in gateway.ports.values()
-            if campaign.takes_port(port.number)
-        ],
-        now,
-        fair=-(-(pending + in_flight) // max(1, run.usable_ports(campaign))),
-        budget=1 if campaign.options.rate or held is not None or gateway.is_old else None,
-        single=single or held is not None,
-        slow_start=held is None
-        and not (gateway.is_old or gateway.pushed)
-        and settings.return_path != "assume",
-    )
-    if held is not None and turn.grants:
-        gateway.probes += 1
-        gateway.last_probe = now
-    return turn
 
 
 async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], began: Instant) -> None:
@@ -239,12 +132,12 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
             port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
     for port in map(gateway.ports.get, effects.sick_ports):
         if port is not None and gateway.is_old:
-            port.rest(now, run.settings_now(gateway).port_rest)
+            port.fail(now, run.settings_now(gateway).port_rest)
         elif port is not None:
             port.usable = False  # until the device says it is registered again
     for port in map(gateway.ports.get, effects.working_ports):
         if port is not None:
-            port.rests_until, port.back_offs = None, 0
+            port.work()
     if effects.strike is not None:
         gateway.strikes += 1
         for port in gateway.ports.values():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from campaign.engine.gates import shut
+from campaign.engine.limits import limits_of
 from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.tokens import ready_at
 from campaign.planner.shares import Contender
 from campaign.planner.states import CampaignState
 from campaign.store.backlog import Backlog, Work, backlog
@@ -29,18 +31,18 @@ def in_turn(run: Run, gateway: Gateway, work: Mapping[int, Work]) -> list[Campai
     campaigns = [run.campaigns[id_] for id_ in sorted(run.targets)]
     campaigns = [campaign for campaign in campaigns if campaign.state not in _HALTED]
     now_ms = run.now_ms()
-    wanting = [c for c in campaigns if _wants(run, c, work.get(c.id, Work()), now_ms)]
+    wanting = [c for c in campaigns if _wants(run, gateway, c, work.get(c.id, Work()), now_ms)]
     run.queue = run.queue.with_contenders(map(_contender, wanting))
     places = {id_: place for place, id_ in enumerate(run.queue.in_order())}
     campaigns.sort(key=lambda campaign: places.get(campaign.id, len(places)))
     return [campaign for campaign in campaigns if campaign.takes(gateway)]
 
 
-def _wants(run: Run, campaign: Campaign, work: Work, now_ms: int) -> bool:
+def _wants(run: Run, gateway: Gateway, campaign: Campaign, work: Work, now_ms: int) -> bool:
     """Whether only ports can keep it from sending; whoever waits for its own pace saves nothing."""
     if not work.pending and (work.due_ms is None or work.due_ms > now_ms):
         return False
-    if campaign.options.rate and not campaign.bucket.ready(run.env.monotonic()):
+    if ready_at(campaign, limits_of(run, gateway, campaign).campaign) > run.env.monotonic():
         return False
     return shut(run, campaign) is None
 

@@ -7,8 +7,11 @@ import msgspec
 from campaign.errors import UsageError
 from campaign.planner.durations import Interval, Rate
 from campaign.planner.frequency import Cap
+from campaign.planner.routes import Routes
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.shares import Priority
+from campaign.planner.spread import Spread
+from campaign.planner.tariffs import Tariff
 from campaign.planner.thresholds import Threshold
 from campaign.planner.verdicts import CANARY_THRESHOLD, SampleSize, parse_pause_if
 from campaign.planner.windows import Window
@@ -65,6 +68,8 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
         _ = self.parsed_at_most
         self._check_order()
+        _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff, self.parsed_segment_rate
+        self._check_caps()
         self.allows_port(1)
         with_overrides(Settings(), self.settings)
 
@@ -107,6 +112,19 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         return Rate.parse(self.rate) if self.rate else None
 
     @property
+    def parsed_segment_rate(self) -> Rate | None:
+        return Rate.parse(self.segment_rate) if self.segment_rate else None
+
+    def _check_caps(self) -> None:
+        if self.daily_per_sim is not None and self.daily_per_sim < 1:
+            raise UsageError(f"--daily-per-sim {self.daily_per_sim}: write a number above zero")
+        if "limits-timezone" in self.settings:
+            raise UsageError(
+                "limits-timezone is a gateway's, whose SIMs all campaigns share:"
+                " gateway set NAME limits-timezone=…"
+            )
+
+    @property
     def parsed_per_port(self) -> Rate | None:
         return Rate.parse(self.per_port) if self.per_port else None
 
@@ -121,9 +139,26 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def parsed_window(self) -> Window | None:
         """The sending window, or None for any time."""
-        if self.window in (None, "", "any") and not self.days:
+        if self.window in (None, "", "any") and not self.days and not self.skip_dates:
             return None
-        return Window.parse(self.window or "any", days=self.days, timezone=self.timezone or "UTC")
+        return Window.parse(
+            self.window or "any",
+            days=self.days,
+            timezone=self.timezone or "UTC",
+            skip=self.skip_dates,
+        )
+
+    @property
+    def parsed_routes(self) -> Routes:
+        return Routes.parse(self.routes)
+
+    @property
+    def parsed_spread(self) -> Spread:
+        return Spread.parse(self.spread)
+
+    @property
+    def parsed_tariff(self) -> Tariff:
+        return Tariff.parse(self.cost)
 
     @property
     def attempts(self) -> int:

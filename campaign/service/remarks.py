@@ -13,6 +13,7 @@ from campaign.planner.advice import (
     lookalike_fields,
     name_characters,
 )
+from campaign.planner.tariffs import Cost
 from campaign.planner.windows import Window
 from campaign.protocol.text import Encoding, encoding_of
 from campaign.store.draft import DraftFigures
@@ -50,6 +51,15 @@ def list_warnings(figures: DraftFigures, refused_by: Mapping[str, int]) -> Itera
         yield (
             f"{figures.suppressed} of the recipients are on a blocklist, or got as many messages as"
             " --at-most allows, and will be skipped"
+        )
+
+
+def cost_warnings(cost: Cost | None) -> Iterator[str]:
+    """SMS parts that the tariff leaves out."""
+    if cost is not None and cost.unpriced:
+        yield (
+            f"{cost.unpriced} SMS parts go to numbers that no --cost covers: they are not in the"
+            " sum; give the rest a price, as --cost '*=0.05'"
         )
 
 

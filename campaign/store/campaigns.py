@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from campaign.errors import UsageError
+from campaign.planner.lanes import Lane
 from campaign.planner.options import CampaignOptions
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.journal import Tally, decide
+from campaign.store.lanes import LANES_COLUMN, ONLY_LANE, add_lanes, read_lanes
 from campaign.store.unproved import back_to_unknown, unproved_waiting
 
 _DAY_MS = 86_400_000
@@ -41,8 +43,13 @@ class CampaignRow:
     """Its canary was judged."""
     tested: bool = False
     """Its test on own numbers was judged."""
+    start_ms: int | None = None
+    deadline_ms: int | None = None
+    lanes: tuple[Lane, ...] = ONLY_LANE
     hold: str | None = None
     """Why all its waiting recipients are held at the moment (paused, window); see `with_hold`."""
+    most_parts: int = 1
+    """SMS segments of its longest message."""
 
     def with_hold(self, now: datetime) -> CampaignRow:
         """The campaign as it is to be shown at `now` (aware UTC).
@@ -65,6 +72,7 @@ class NewRecipient(NamedTuple):
     text: str | None
     columns: str | None
     parts: int
+    lane: int = 0
 
 
 class Refusal(NamedTuple):
@@ -78,7 +86,8 @@ class Refusal(NamedTuple):
 
 _COLUMNS = (
     "id, name, state, waiting_for, list_name, message, columns, options, fingerprint, refused,"
-    " created_ms, started_ms, finished_ms, sampled, tested"
+    " created_ms, started_ms, finished_ms, sampled, tested,"
+    f" start_ms, deadline_ms, most_parts, {LANES_COLUMN}"
 )
 
 
@@ -92,6 +101,7 @@ def _campaign(row: sqlite3.Row) -> CampaignRow:
             "options": CampaignOptions.decode(values["options"]),
             "sampled": bool(values["sampled"]),
             "tested": bool(values["tested"]),
+            "lanes": read_lanes(values["lanes"]),
         }
     )
 
@@ -125,13 +135,17 @@ def add_recipients(
     campaign_id: int,
     rows: Sequence[NewRecipient],
     refusals: Sequence[Refusal],
+    lanes: Sequence[Lane] = (),
 ) -> list[NewRecipient]:
-    """Store a chunk of a list; returns the rows that repeat a number (stored as refusals too)."""
+    """Store a chunk of a list with the lanes it brings; returns the rows that repeat a number
+    (stored as refusals too)."""
+    add_lanes(conn, campaign_id, lanes)
     (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
     conn.executemany(
         """
-        INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, state)
-        VALUES (?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (number, campaign_id) DO NOTHING
+        INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, lane,
+                                state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (number, campaign_id) DO NOTHING
         """,
         [(base + i, campaign_id, *row) for i, row in enumerate(rows, 1)],
     )
@@ -148,7 +162,10 @@ def add_recipients(
         [(campaign_id, *refusal) for refusal in all_refusals],
     )
     conn.execute(
-        "UPDATE campaigns SET refused = refused + ? WHERE id = ?", (len(all_refusals), campaign_id)
+        """
+        UPDATE campaigns SET refused = refused + ?, most_parts = max(most_parts, ?) WHERE id = ?
+        """,
+        (len(all_refusals), max((row.parts for row in rows), default=1), campaign_id),
     )
     tally = Tally()
     tally.moved(campaign_id, None, RecipientState.PENDING, stored)
