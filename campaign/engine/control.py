@@ -24,6 +24,7 @@ from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
 from campaign.engine.runtime import Campaign, Run
+from campaign.engine.standing import see_lifted
 from campaign.engine.steer import carry_out
 from campaign.engine.verbs import STEERS, perform
 from campaign.errors import (
@@ -172,6 +173,7 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
             await carry_out(run, campaign, STEERS[verb])
         run.notice(f"campaign {row.name} is {STEERS[verb]}, by {parameters.get('by', 'operator')}")
     else:
+        await see_lifted(run)
         await run.reload()
     if result.get("as") in AGAIN and not result["dry_run"]:
         result["taken_up"] = await _take_up(run, parameters["name"])
