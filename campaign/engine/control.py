@@ -171,15 +171,17 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
             await carry_out(run, campaign, STEERS[verb])
-        run.notice(f"campaign {row.name} is {STEERS[verb]}, by {parameters.get('by', 'operator')}")
     else:
-        await see_lifted(run)
         await run.reload()
     if result.get("as") in AGAIN and not result["dry_run"]:
         result["taken_up"] = await _take_up(run, parameters["name"])
+    await see_lifted(run)
     for gateway in run.gateways.values():
         gateway.duties.ring()
     run.ring()
+    if verb in STEERS:
+        by = parameters.get("by", "operator")
+        run.notice(f"campaign {parameters['name']} is {STEERS[verb]}, by {by}")
     return {"result": result}
 
 
