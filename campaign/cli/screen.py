@@ -17,7 +17,6 @@ from campaign.reports.cells import terminal_text
 
 _PLAIN_EVERY = 5.0
 _OPEN = ("pending", "held", "assigned")
-_SHOWN = ("scheduled", "running", "paused", "waiting")
 _MOST_WAITS = 6
 _GOOD = ("delivered", "sent")
 _LOOK = {
@@ -74,7 +73,7 @@ class PlainScreen:
             return
         self._next = now + _PLAIN_EVERY
         for campaign in state["campaigns"]:
-            if campaign["state"] in (*_SHOWN, "cancelled"):
+            if campaign["state"] in ("scheduled", "running", "paused", "waiting", "cancelled"):
                 line = campaign_line(campaign)
                 if line != self._last:
                     self._last = line
@@ -114,7 +113,7 @@ class TerminalScreen:
     def progress(self, state: dict[str, Any]) -> None:
         shown: list[Any] = []
         for campaign in state["campaigns"]:
-            if campaign["state"] in _SHOWN:
+            if campaign["state"] in ("scheduled", "running", "paused", "waiting"):
                 shown += _campaign_view(campaign)
         shown.append(_gateway_view(state["gateways"]))
         self._live.update(Group(*shown))

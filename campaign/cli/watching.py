@@ -49,7 +49,7 @@ def status(context: Context, name: str | None) -> None:
 
 
 def _show(campaign: dict[str, Any]) -> None:
-    lines = wait_lines(campaign["waits"])
+    lines = wait_lines(campaign.get("waits", ()))
     line = campaign_line({**campaign, "waiting_for": None} if lines else campaign)
     click.echo(f"{campaign['state']:<10} {line}")
     for wait in lines:

@@ -25,6 +25,7 @@ from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
 from campaign.engine.reordering import take_up_order
 from campaign.engine.runtime import Campaign, Run
+from campaign.engine.standing import see_lifted
 from campaign.engine.steer import carry_out
 from campaign.engine.verbs import STEERS, perform
 from campaign.errors import (
@@ -171,16 +172,19 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
             await carry_out(run, campaign, STEERS[verb])
-        run.notice(f"campaign {row.name} is {STEERS[verb]}, by {parameters.get('by', 'operator')}")
     elif verb == "priority":
         await take_up_order(run, parameters["name"])
     else:
         await run.reload()
     if result.get("as") in AGAIN and not result["dry_run"]:
         result["taken_up"] = await _take_up(run, parameters["name"])
+    await see_lifted(run)
     for gateway in run.gateways.values():
         gateway.duties.ring()
     run.ring()
+    if verb in STEERS:
+        by = parameters.get("by", "operator")
+        run.notice(f"campaign {parameters['name']} is {STEERS[verb]}, by {by}")
     return {"result": result}
 
 

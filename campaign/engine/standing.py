@@ -10,7 +10,12 @@ from collections.abc import Iterable
 
 from campaign.engine.runtime import Campaign, Run
 from campaign.planner.states import CampaignState
-from campaign.store.campaigns import CampaignRow, set_campaign_state, set_waiting
+from campaign.store.campaigns import (
+    CampaignRow,
+    list_campaigns,
+    set_campaign_state,
+    set_waiting,
+)
 
 
 def stand(run: Run, rows: Iterable[CampaignRow]) -> None:
@@ -51,8 +56,17 @@ async def go_on(run: Run, campaign: Campaign) -> None:
     run.ring()
 
 
+async def see_lifted(run: Run) -> None:
+    """Alarms were lifted in the ledger: what waited for them is seen as it stands there now."""
+    waiting = {row.id for row in await run.store.read(list_campaigns, (CampaignState.WAITING,))}
+    for campaign in run.campaigns.values():
+        if campaign.state is CampaignState.WAITING and campaign.id not in waiting:
+            campaign.state, campaign.waiting_for = CampaignState.RUNNING, ""
+
+
 def let_go(run: Run, campaign: Campaign) -> None:
     """It is over: whoever decides to send to somebody of it again brings it back from the
     ledger."""
     run.campaigns.pop(campaign.id, None)
+    run.attachments.pop(campaign.id, None)
     run.notice(f"campaign {campaign.name} is over")

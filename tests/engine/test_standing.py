@@ -129,6 +129,18 @@ async def test_a_campaign_that_waits_on_an_alarm_stays_and_goes_on_once_it_is_li
         world.check()
 
 
+async def test_an_alarm_that_is_lifted_in_vain_is_one_again(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 2, "password": "another"}) as world, serving(world):
+        await hand_over(world, "one", numbers(10))
+        await trio.sleep(60)
+        await do(world, "lift-all")
+        await trio.sleep(60)
+        assert world.sql("SELECT state, waiting_for IS NULL FROM campaigns") == [("waiting", 0)]
+        assert world.sql("SELECT count(*) FROM decisions WHERE kind = 'waiting'") == [(2,)]
+
+
 async def test_a_gateway_that_is_added_while_it_serves_is_used(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
