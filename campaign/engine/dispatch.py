@@ -29,6 +29,8 @@ _FIRST_BACK_OFF = 1.0
 _LONGEST_BACK_OFF = 30.0
 _STRIKES = 3
 _LOOK_AGAIN = 0.05
+_ANYBODYS = ("busy", "cannot send")
+"""Waits of a port that are the same for every campaign."""
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 
@@ -103,7 +105,8 @@ async def _claim(
     turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
     if not turn.grants:
         waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
-        gateway.crowded = waiting if full and not campaign.is_urgent else gateway.crowded
+        if full and not campaign.is_urgent and all(w.why in _ANYBODYS for w in turn.waits):
+            gateway.crowded = waiting
         wakes += [] if turn.wake_at is None else [turn.wake_at]
         return [], min(wakes, default=None)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
@@ -127,8 +130,10 @@ async def _claim(
     served(run, campaign, sum(task.size for task in claimed) - granted)
     if not claimed:
         give_back()
-        # everyone who waits just failed here: let the next turn offer them other ports
-        for grant in turn.grants:
+        again = (await read_backlog(run)).work.get(campaign.id, Work())
+        # unless another gateway took the last, everyone who waits just failed here: let the next
+        # turn offer them other ports
+        for grant in turn.grants if again.pending else ():
             gateway.ports[grant.port].backs_off_until = now + _FIRST_BACK_OFF
         return [], now + _LOOK_AGAIN
     for task in claimed:
