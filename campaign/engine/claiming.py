@@ -25,6 +25,8 @@ from campaign.store.lanes import waiting_lanes
 
 _AFTER_NOBODY = 1.0
 _LOOK_AGAIN = 0.05
+_ANYBODYS = ("busy", "cannot send")
+"""Waits of a port that are the same for every campaign."""
 
 Claimed = tuple[list[ClaimedTask], float | None]
 """What was claimed, else when to look again at the latest (None: when something happens)."""
@@ -59,7 +61,8 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
     turn = _plan(run, chance)
     if not turn.grants:
         waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
-        gateway.crowded = waiting if full and not campaign.is_urgent else gateway.crowded
+        if full and not campaign.is_urgent and all(w.why in _ANYBODYS for w in turn.waits):
+            gateway.crowded = waiting
         return [], _earliest(due_at, turn.wake_at, chance.where.until)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
     return await _write_down(run, chance, turn)
@@ -176,8 +179,10 @@ async def _write_down(run: Run, chance: _Chance, turn: Turn) -> Claimed:
     settle(claimed)
     if not claimed:
         remember_too_large(gateway, campaign, chance.room, turn.grants)
-        # everyone who waits just failed here: let the next turn offer them other ports
-        for grant in turn.grants:
+        again = (await read_backlog(run)).work.get(campaign.id, Work())
+        # unless another gateway took the last, everyone who waits just failed here: let the next
+        # turn offer them other ports
+        for grant in turn.grants if again.pending else ():
             gateway.ports[grant.port].backs_off_until = chance.now + _AFTER_NOBODY
         return [], chance.now + _LOOK_AGAIN
     note_dealt(gateway, campaign, (grant.port for grant in turn.grants), claimed)

@@ -69,7 +69,8 @@ def is_full(gateway: Gateway, busy: Mapping[int, int], queue_limit: int) -> bool
 async def overtake(run: Run, gateway: Gateway) -> None:
     """Let urgent tasks on this gateway's ports go before the others, and the others go on where
     there is none any more."""
-    if gateway.overtaken == frozenset() and not any(c.is_urgent for c in run.campaigns.values()):
+    urgent = any(run.campaigns[id_].is_urgent for id_ in run.targets)
+    if gateway.overtaken == frozenset() and not urgent:
         return
     queue = await run.store.read(queued, gateway.id)
     ports = _urgent_ports(run, queue)
