@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
-from campaign.engine.gates import shut
+from campaign.engine.gates import open_lanes, shut
+from campaign.engine.hours import (
+    closing_times,
+    goes_on,
+    sending_now,
+    still_open,
+    within_hours,
+)
 from campaign.engine.order import in_turn, served
 from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
@@ -18,18 +25,16 @@ from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_
 from campaign.gateway.line import SESSION_ENDED
 from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
-from campaign.planner.states import CampaignState
 from campaign.protocol.device_codec import decode_task
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
 from campaign.store.gateways import update_gateway
 from campaign.store.summary import work_left
-from campaign.store.tasks import outstanding
+from campaign.store.tasks import mark_planned, outstanding
 
 _FIRST_BACK_OFF = 1.0
 _LONGEST_BACK_OFF = 30.0
 _STRIKES = 3
 _LOOK_AGAIN = 0.05
-_HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 
 async def dispatch(run: Run, gateway: Gateway) -> None:
@@ -48,10 +53,9 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
-    began, wall = run.instant(), run.env.wall()
-    sending = [id_ for id_ in run.targets if not run.campaigns[id_].is_halted(wall)]
+    began = run.instant()
     again = await run.write(
-        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
+        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), *sending_now(run)
     )
     if again:
         await _post(run, gateway, again, began)
@@ -86,7 +90,13 @@ async def _claim(
         campaign.why.pop(gateway.name, None)
         return [], min(wakes, default=None)
     settings = run.settings(gateway, campaign.id)
+    lanes = await open_lanes(run, campaign, settings, due=due_ms is not None and not wakes)
+    if isinstance(lanes, Shut):
+        campaign.why[gateway.name] = Waiting(lanes.why, lanes.until)
+        wakes += [] if lanes.until is None else [lanes.until]
+        return [], min(wakes, default=None)
     turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
+    turn = within_hours(run, gateway, campaign, turn, lanes)
     if not turn.grants:
         campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         wakes += [] if turn.wake_at is None else [turn.wake_at]
@@ -105,6 +115,8 @@ async def _claim(
         most_tasks=1 if gateway.is_old else min(settings.post_tasks, tasks_a_post(files)),
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
+        lanes=tuple(lanes),
+        until=closing_times(lanes),
     )
     claimed = await run.write(claim_due, order, builder(campaign, settings, files))
     if not claimed:
@@ -169,6 +181,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
     settings = run.settings(gateway, claimed[0].campaign_id)
     if gateway.is_old:
         await run.check_still_ours(began)
+        if not still_open(run, claimed):
+            await run.write(mark_planned, [task.id for task in claimed])
+            return
         for task in claimed:
             await _send_one(run, gateway, task)
         return
@@ -176,6 +191,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
         run, gateway, settings, [(task.campaign_id, task.body) for task in claimed]
     )
     await run.check_still_ours(began)
+    if not still_open(run, claimed):
+        await run.write(mark_planned, [task.id for task in claimed])  # released by the next turn
+        return
     run.posting += 1
     try:
         outcome = await gateway.device.post(body)
@@ -188,8 +206,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
     await _act_on(run, gateway, effects)
     for campaign_id in {task.campaign_id for task in claimed}:
         campaign = run.campaigns.get(campaign_id)
-        if campaign is not None and campaign.state in _HALTED:
-            await steer_gateway(run, gateway, campaign)  # it was paused or cancelled meanwhile
+        if campaign is not None and not goes_on(run, campaign, claimed):
+            # it was paused or cancelled meanwhile, or its window closes
+            await steer_gateway(run, gateway, campaign)
     run.changed.ring()
 
 

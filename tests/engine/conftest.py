@@ -144,6 +144,8 @@ class World:
     runs: list[Run] = field(default_factory=list)
     after_commit: Callable[[Any], None] = lambda _result: None
     """What happens between a commit of the engine and its next step."""
+    inbox_every: float = 0.2
+    """Runs over days wake by the bell alone, or they would cost a second an hour."""
     slept: timedelta = timedelta()
     """How long this machine was suspended: its monotonic clock stood still, civil time did not."""
 
@@ -211,6 +213,7 @@ class World:
             connect=connect,
             push_url=lambda row: f"http://{self.receiver_host}/p/{row.token}",
             notice=self.notices.append,
+            inbox_every=self.inbox_every,
         )
         self.runs.append(run)
         return run
