@@ -71,7 +71,7 @@ class PlainScreen:
             return
         self._next = now + _PLAIN_EVERY
         for campaign in state["campaigns"]:
-            if campaign["state"] in ("running", "paused", "waiting", "cancelled"):
+            if campaign["state"] in ("scheduled", "running", "paused", "waiting", "cancelled"):
                 line = campaign_line(campaign)
                 if line != self._last:
                     self._last = line
@@ -111,7 +111,7 @@ class TerminalScreen:
     def progress(self, state: dict[str, Any]) -> None:
         shown: list[Any] = []
         for campaign in state["campaigns"]:
-            if campaign["state"] in ("running", "paused", "waiting"):
+            if campaign["state"] in ("scheduled", "running", "paused", "waiting"):
                 shown += _campaign_view(campaign)
         shown.append(_gateway_view(state["gateways"]))
         self._live.update(Group(*shown))

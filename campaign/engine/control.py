@@ -169,7 +169,7 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
         row = await run.store.read(get_campaign, parameters["name"])
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
-            await carry_out(run, campaign, STEERS[verb])
+            await carry_out(run, campaign, row.state)
     else:
         await run.reload()
     if result.get("as") in AGAIN and not result["dry_run"]:
@@ -189,6 +189,7 @@ async def _take_up(run: Run, name: str) -> bool:
     campaign = run.campaigns.setdefault(row.id, Campaign.from_row(row))
     campaign.state = row.state
     run.targets.add(row.id)
+    run.planned.ring()
     run.reopened += 1
     return True
 

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
-from campaign.engine.gates import shut
+from campaign.engine.gates import open_lanes, shut
+from campaign.engine.hours import (
+    closing_times,
+    goes_on,
+    sending_now,
+    still_open,
+    within_hours,
+)
 from campaign.engine.limits import PortRoom, limits_of, remember_too_large, rooms, sims_of
 from campaign.engine.order import in_turn, served
 from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, whereabouts
@@ -24,19 +31,16 @@ from campaign.planner.limits import Limits
 from campaign.planner.places import place_of
 from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
-from campaign.planner.states import CampaignState
 from campaign.protocol.device_codec import decode_task
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned, wake_due
 from campaign.store.gateways import update_gateway
-from campaign.store.lanes import waiting_lanes
 from campaign.store.summary import work_left
-from campaign.store.tasks import outstanding
+from campaign.store.tasks import mark_planned, outstanding
 
 _FIRST_BACK_OFF = 1.0
 _LONGEST_BACK_OFF = 30.0
 _STRIKES = 3
 _LOOK_AGAIN = 0.05
-_HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 
 async def dispatch(run: Run, gateway: Gateway) -> None:
@@ -57,10 +61,9 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
-    began, wall = run.instant(), run.env.wall()
-    sending = [id_ for id_ in run.targets if not run.campaigns[id_].is_halted(wall)]
+    began = run.instant()
     again = await run.write(
-        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
+        reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), *sending_now(run)
     )
     if again:
         await _post(run, gateway, again, began)
@@ -98,14 +101,20 @@ async def _claim(
         nobody_waits(campaign)
         return [], min(wakes, default=None)
     settings, limits = run.settings(gateway, campaign.id), limits_of(run, gateway, campaign)
-    room = await rooms(run, gateway, campaign, limits)
     if due_ms is not None and not wakes:  # their lanes are to be seen
         await run.write(wake_due, campaign.id, run.now_ms())
-    waiting = await run.store.read(waiting_lanes, campaign.id)
-    where = await whereabouts(run, gateway, campaign, waiting)
+    lanes = await open_lanes(run, campaign, settings, due=False)
+    if isinstance(lanes, Shut):
+        campaign.why[gateway.name] = Waiting(lanes.why, lanes.until)
+        nobody_waits(campaign)
+        wakes += [] if lanes.until is None else [lanes.until]
+        return [], min(wakes, default=None)
+    room = await rooms(run, gateway, campaign, limits)
+    where = await whereabouts(run, gateway, campaign, list(lanes))
     turn = _plan(
         run, gateway, campaign, settings, limits, room, busy, pending, in_flight, now, where
     )
+    turn = within_hours(run, gateway, campaign, turn, lanes)
     if not turn.grants:
         campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         wakes += [at for at in (turn.wake_at, where.until) if at is not None]
@@ -126,6 +135,7 @@ async def _claim(
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
         lanes=where.lanes,
+        until=closing_times(lanes),
         reach=where.places,
         sims=sims_of(gateway, limits, turn.grants),
     )
@@ -200,6 +210,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
     settings = run.settings(gateway, claimed[0].campaign_id)
     if gateway.is_old:
         await run.check_still_ours(began)
+        if not still_open(run, claimed):
+            await run.write(mark_planned, [task.id for task in claimed])
+            return
         for task in claimed:
             await _send_one(run, gateway, task)
         return
@@ -207,6 +220,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
         run, gateway, settings, [(task.campaign_id, task.body) for task in claimed]
     )
     await run.check_still_ours(began)
+    if not still_open(run, claimed):
+        await run.write(mark_planned, [task.id for task in claimed])  # released by the next turn
+        return
     run.posting += 1
     try:
         outcome = await gateway.device.post(body)
@@ -219,8 +235,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
     await _act_on(run, gateway, effects)
     for campaign_id in {task.campaign_id for task in claimed}:
         campaign = run.campaigns.get(campaign_id)
-        if campaign is not None and campaign.state in _HALTED:
-            await steer_gateway(run, gateway, campaign)  # it was paused or cancelled meanwhile
+        if campaign is not None and not goes_on(run, campaign, claimed):
+            # it was paused or cancelled meanwhile, or its window closes
+            await steer_gateway(run, gateway, campaign)
     run.changed.ring()
 
 

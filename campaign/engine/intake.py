@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 import trio
 
+from campaign.engine.appointments import announce
 from campaign.engine.mms import read_attachments, wire_text
 from campaign.engine.placing import Placing
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Campaign, Run, ledger_time
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list
 from campaign.planner.options import CampaignOptions
@@ -196,8 +197,8 @@ async def _import(
 ) -> Campaign:
     accepted: list[NewRecipient] = []
     refused: list[Refusal] = []
+    placing = Placing(request.options, run.env.wall())
     total = numbers_sum = refused_total = 0
-    placing = Placing(request.options)
 
     async def store_chunk() -> None:
         nonlocal total, numbers_sum, refused_total
@@ -240,10 +241,14 @@ async def _import(
         message = f"{message}\0{request.options.subject}\0{wire_text(files)}"
     fingerprint = fingerprint_of(numbers_sum, total, message)
     await _refuse_twin(run, request, campaign_id, fingerprint)
-    await run.write(complete_import, run.now_ms(), campaign_id, fingerprint)
+    start, deadline = request.options.times(run.env.wall())
+    times = ledger_time(start), ledger_time(deadline)
+    await run.write(complete_import, run.now_ms(), campaign_id, fingerprint, times)
     campaign = Campaign.from_row(await run.store.read(get_campaign, request.name))
     run.campaigns[campaign.id] = campaign
     run.targets.add(campaign.id)
+    announce(run, campaign)
+    run.planned.ring()
     run.ring()
     return campaign
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -15,7 +15,8 @@ import trio
 from campaign.engine.bell import Bell
 from campaign.env import Env
 from campaign.gateway.client import Device
-from campaign.planner.lanes import Lane
+from campaign.planner.closing import PAUSE_BEFORE
+from campaign.planner.lanes import Hours, Lane, Picture, hours_of, picture
 from campaign.planner.limits import Limits
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
@@ -26,7 +27,6 @@ from campaign.planner.spread import Spread
 from campaign.planner.states import CampaignState
 from campaign.planner.switching import SlotSim
 from campaign.planner.template import Template
-from campaign.planner.windows import Window
 from campaign.protocol.codes import USABLE_PORT_CODES, PortCode
 from campaign.protocol.messages import PortState
 from campaign.store.campaigns import CampaignRow
@@ -229,8 +229,11 @@ class Campaign:
     options: CampaignOptions
     text: str
     """The constant message; unused where recipients have texts of their own."""
-    window: Window | None
+    hours: Mapping[int, Hours]
+    """When each of its lanes may be sent to."""
     chosen_ports: frozenset[int] | None
+    start: datetime | None = None
+    deadline: datetime | None = None
     bucket: Bucket = field(default_factory=Bucket)
     segment_bucket: Bucket = field(default_factory=Bucket)
     most_parts: int = 1
@@ -250,31 +253,60 @@ class Campaign:
     missed_sims: dict[int, float] = field(default_factory=dict)
     """Since when each lane waits for its SIM, on the monotonic clock."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+    is_bounded: bool = False
+    """Whether there are times when it may not send."""
+    ending: str = "every recipient is final"
+    """Why it is over, once it is."""
+    _picture: Picture | None = None
 
     @classmethod
     def from_row(cls, row: CampaignRow) -> Campaign:
         template = Template.parse(row.message)
         text = template.render({}) if template.is_constant else ""
+        window, times = row.options.parsed_window, (_civil(row.start_ms), _civil(row.deadline_ms))
         return cls(
             row.id,
             row.name,
             row.options,
             text if isinstance(text, str) else "",
-            row.options.parsed_window,
+            {lane.number: hours_of(window, lane, *times) for lane in row.lanes},
             row.options.port_numbers(),
+            *times,
             most_parts=row.most_parts,
             state=row.state,
             lanes={lane.number: lane for lane in row.lanes},
             spread=row.options.parsed_spread,
+            is_bounded=window is not None or times != (None, None),
         )
 
-    def is_halted(self, wall: datetime) -> bool:
-        """Whether nothing of it may go out now: paused, over, or its window closed.
+    def picture(self, wall: datetime) -> Picture:
+        """Which of its lanes are open at `wall`, paused or not.
 
         `wall` is the civil clock itself: this machine may have slept, and the run's clock with it.
         """
-        window = self.window
-        return self.state in _HALTED or (window is not None and not window.is_open(wall))
+        if self._picture is None or not self._picture.holds(wall):
+            self._picture = picture(self.hours, wall)
+        return self._picture
+
+    def may_go_on(self, lane: int, wall: datetime) -> bool:
+        """Whether what is queued of a lane may start by now: it is not halted, and its window is
+        open and not just about to close."""
+        if self.state in _HALTED:
+            return False
+        return lane in self.picture(wall).open_beyond(wall + timedelta(seconds=PAUSE_BEFORE))
+
+    @property
+    def is_halted_by_hand(self) -> bool:
+        """Whether it is paused or over, whatever its windows say."""
+        return self.state in _HALTED
+
+    def is_halted(self, wall: datetime) -> bool:
+        """Whether nothing of it may be posted now: paused, over, or every window closed."""
+        return self.state in _HALTED or not self.picture(wall).open
+
+    def is_over(self, wall: datetime) -> bool:
+        """Whether its deadline is over."""
+        return self.deadline is not None and wall >= self.deadline
 
     def takes(self, gateway: Gateway) -> bool:
         if self.options.is_mms and gateway.is_old:
@@ -283,6 +315,15 @@ class Campaign:
 
     def takes_port(self, number: int) -> bool:
         return self.chosen_ports is None or number in self.chosen_ports
+
+
+def _civil(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def ledger_time(moment: datetime | None) -> int | None:
+    """A civil moment as the ledger stores it."""
+    return None if moment is None else round(moment.timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +356,8 @@ class Run:
     """Those of MMS campaigns as their tasks carry them, as far as they were read."""
     changed: Bell = field(default_factory=Bell)
     """Rung when counts or states may have changed."""
+    planned: Bell = field(default_factory=Bell)
+    """Rung when a campaign comes: its windows are to be kept."""
     inbox_bell: Bell = field(default_factory=Bell)
     reopened: int = 0
     """How often a decision gave a target campaign something to send again."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
-from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.runtime import Campaign, Gateway, Run, ledger_time
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import TidsReading
 from campaign.planner.states import CampaignState, FenceReason, TaskState
@@ -13,10 +14,14 @@ from campaign.store.tasks import (
     live_tasks,
     mark_paused,
     mark_resumed,
+    move_until,
     start_fence,
 )
 
 _TAKEN = (TaskState.ACCEPTED, TaskState.PAUSED)
+
+
+_LIVE = (*_TAKEN, TaskState.DOUBT)
 
 
 async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
@@ -28,29 +33,46 @@ async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
     run.ring()
 
 
-async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
-    """Bring a campaign's tasks on one device in line with its state and window: pause, resume or
-    fence them.
+async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> bool:
+    """Bring a campaign's tasks on one device in line with its state and windows: pause, resume or
+    fence them; False if the device did not answer.
 
-    A device that does not answer keeps them as they are until it is asked again; the window of
-    queued sending bounds what still goes out.
+    Such a device keeps them as they are until it is asked again; the window of queued sending
+    bounds what still goes out.
     """
     if campaign.state is CampaignState.CANCELLED:
-        tasks = await _on_device(run, gateway, campaign, *_TAKEN)
-        if tasks:
-            ids, why = [task.id for task in tasks], "its campaign was cancelled"
-            await run.write(start_fence, ids, run.now_ms(), FenceReason.CANCEL, why)
-            gateway.duties.ring()
-        return
+        await _take_all(run, gateway, campaign, _TAKEN, "its campaign was cancelled")
+        return True
+    if campaign.is_over(run.env.wall()):
+        await _take_all(run, gateway, campaign, _LIVE, "its campaign's deadline is over")
+        return True
     async with gateway.steering:
-        if campaign.is_halted(run.env.wall()):
-            accepted = await _on_device(run, gateway, campaign, TaskState.ACCEPTED)
-            if accepted:
-                await _pause(run, gateway, accepted)
-        else:
-            paused = await _on_device(run, gateway, campaign, TaskState.PAUSED)
-            if paused:
-                await _resume(run, gateway, paused)
+        tasks = await _on_device(run, gateway, campaign, *_LIVE)
+        wall = run.env.wall()
+        resting = [task for task in tasks if not campaign.may_go_on(task.lane, wall)]
+        ended = [] if campaign.is_halted_by_hand else resting  # their window is over
+        accepted = [task for task in resting if task.state is TaskState.ACCEPTED]
+        answered = not accepted or await _pause(run, gateway, accepted, ended)
+        doubtful = [task.id for task in ended if task.state is TaskState.DOUBT]
+        if doubtful:
+            why = "no answer, and its window closes"
+            await run.write(start_fence, doubtful, run.now_ms(), FenceReason.DOUBT, why)
+            gateway.duties.ring()
+        going = [t for t in tasks if t.state is TaskState.PAUSED and t not in resting]
+        if going:
+            answered = await _resume(run, gateway, campaign, going) and answered
+    return answered
+
+
+async def _take_all(
+    run: Run, gateway: Gateway, campaign: Campaign, states: tuple[TaskState, ...], why: str
+) -> None:
+    """Fence whatever of a campaign waits on a device."""
+    tasks = await _on_device(run, gateway, campaign, *states)
+    if tasks:
+        ids = [task.id for task in tasks]
+        await run.write(start_fence, ids, run.now_ms(), FenceReason.CANCEL, why)
+        gateway.duties.ring()
 
 
 async def _on_device(
@@ -60,31 +82,49 @@ async def _on_device(
     return [task for task in tasks if task.campaign_id == campaign.id]
 
 
-async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:
+async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow], ended: list[TaskRow]) -> bool:
+    """Pause tasks on the device; of the `ended` ones nothing more may start, whatever it says."""
     try:
         answer = await gateway.device.pause([task.tid for task in tasks])
     except (GatewayError, RemoteProtocolError):
         run.notice(f"{gateway.name} did not answer the pause: what is queued there goes on")
-        return
+        return False
     codes = answer.codes()
     # an item that is not 0 (already on air, or finished) simply goes on
     await run.write(mark_paused, [task.id for task in tasks if codes.get(task.tid) == 0])
+    # … but the rest of a task whose window ends is taken back, if the device pauses none that began
+    begun = [t.id for t in tasks if t in ended and t.size > 1 and codes.get(t.tid) != 0]
+    if begun:
+        why = "its window closes, and the device would not pause it"
+        only = (TaskState.ACCEPTED,)
+        await run.write(start_fence, begun, run.now_ms(), FenceReason.REROUTE, why, only=only)
+        gateway.duties.ring()
+    return True
 
 
-async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:
+async def _resume(run: Run, gateway: Gateway, campaign: Campaign, tasks: list[TaskRow]) -> bool:
     try:
         answer = await gateway.device.resume([task.tid for task in tasks])
     except (GatewayError, RemoteProtocolError):
         run.notice(f"{gateway.name} did not answer the resume: asked again with the next continue")
-        return
-    await run.write(_settle_resume, run.now_ms(), tasks, answer)
+        return False
+    lanes = campaign.picture(run.env.wall()).open
+    closes = {task.id: ledger_time(lanes.get(task.lane)) for task in tasks}
+    await run.write(_settle_resume, run.now_ms(), tasks, answer, closes)
     gateway.duties.ring()
+    return True
 
 
 def _settle_resume(
-    conn: sqlite3.Connection, now_ms: int, tasks: list[TaskRow], answer: TidsReading
+    conn: sqlite3.Connection,
+    now_ms: int,
+    tasks: list[TaskRow],
+    answer: TidsReading,
+    closes: Mapping[int, int | None],
 ) -> None:
     codes = answer.codes()
-    mark_resumed(conn, [task.id for task in tasks if codes.get(task.tid) == 0], now_ms)
+    resumed = [task.id for task in tasks if codes.get(task.tid) == 0]
+    mark_resumed(conn, resumed, now_ms)
+    move_until(conn, [(task_id, closes[task_id]) for task_id in resumed])
     lost = [task.id for task in tasks if codes.get(task.tid) != 0]
     start_fence(conn, lost, now_ms, FenceReason.REROUTE, "the device would not resume it")

@@ -172,10 +172,12 @@ def _continue(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> 
     campaign = get_campaign(conn, parameters["name"])
     if campaign.state in _OVER:
         raise UsageError(f"campaign {campaign.name!r} is {campaign.state}: nothing to continue")
-    if campaign.state is not CampaignState.RUNNING:
+    waits = campaign.start_ms is not None and campaign.start_ms > now_ms
+    state = CampaignState.SCHEDULED if waits else CampaignState.RUNNING
+    if campaign.state is not state:
         by = parameters.get("by", "operator")
-        set_campaign_state(conn, now_ms, campaign.id, CampaignState.RUNNING, "asked to", by=by)
-    return {"state": "running"}
+        set_campaign_state(conn, now_ms, campaign.id, state, "asked to", by=by)
+    return {"state": str(state)}
 
 
 def _cancel(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:

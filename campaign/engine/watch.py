@@ -161,7 +161,7 @@ async def _find_silent(run: Run, gateway: Gateway) -> None:
 def _is_paused(run: Run, task: TaskRow) -> bool:
     """Whether a task is paused because it is to be; else its device would not resume it."""
     campaign = run.campaigns.get(task.campaign_id)
-    return campaign is not None and campaign.is_halted(run.env.wall())
+    return campaign is not None and not campaign.may_go_on(task.lane, run.env.wall())
 
 
 def _silent(run: Run, gateway: Gateway, task: TaskRow, now_ms: int) -> bool:
