@@ -70,6 +70,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
         return True, None
     wakes: list[float] = []
     gateway.usages.clear()
+    gateway.grounds.clear()
     take_over_recalled(gateway)
     busy = await run.store.read(outstanding, gateway.id)
     for port in gateway.ports.values():

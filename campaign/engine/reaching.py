@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from campaign.engine.limits import limits_of, rooms, sim_of
 from campaign.engine.runtime import Campaign, Gateway, Port, Run, Waiting
 from campaign.planner.lanes import Lane
-from campaign.planner.reach import Place, Reach, reach
+from campaign.planner.reach import Ground, Place, Reach, reach
 from campaign.planner.routing import Shut
 from campaign.planner.spread import Spread, last_served, ranks
 from campaign.store.claims import ClaimedTask
@@ -49,7 +49,7 @@ async def whereabouts(
     lanes = [campaign.lanes.get(number) or Lane(number) for number in waiting]
     found = reach(
         lanes,
-        await places_of(run, campaign, gateway),
+        await _ground(run, campaign, gateway),
         now,
         sticky_wait=run.settings(gateway, campaign.id).sticky_wait,
         missed=campaign.missed_sims,
@@ -70,6 +70,17 @@ def _say(campaign: Campaign, shut: Shut | None) -> None:
         campaign.why.pop(_NAME, None)
     else:
         campaign.why[_NAME] = Waiting(shut.why, shut.until)
+
+
+async def _ground(run: Run, campaign: Campaign, here: Gateway) -> Ground:
+    """The ports as they stand this turn; campaigns that may use the same ones share the answer."""
+    limits = [limits_of(run, gateway, campaign) for gateway in run.gateways_of(campaign)]
+    capped = any(limit.caps or limit.balance_floor is not None for limit in limits)
+    options = campaign.options
+    key = (options.gateways, options.ports, options.is_mms, campaign.id if capped else None)
+    if key not in here.grounds:
+        here.grounds[key] = Ground(await places_of(run, campaign, here))
+    return here.grounds[key]
 
 
 async def places_of(run: Run, campaign: Campaign, here: Gateway) -> list[Place]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from campaign.planner.limits import Limits
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.quotas import Usage
+from campaign.planner.reach import Ground
 from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.spread import Spread
@@ -188,6 +189,8 @@ class Gateway:
     sampled: float | None = None
     """When its statistics were last stored, on the monotonic clock."""
     subscription_trouble: str | None = None
+    grounds: dict[Hashable, Ground] = field(default_factory=dict)
+    """The ports as they stand in this turn, by what campaigns may use of them."""
     bell: Bell = field(default_factory=Bell)
     duties: Bell = field(default_factory=Bell)
     """Rung for whoever looks after doubt and fences."""
