@@ -19,7 +19,7 @@ from typing import Final
 
 from campaign.planner.quotas import Amounts, Caps, Period, Usage, bounds
 from campaign.planner.split import Claimable, PlannedTask
-from campaign.store.journal import read_meta, write_meta
+from campaign.store.journal import decide, read_meta, write_meta
 from campaign.store.unproved import not_released
 
 _LONGEST_MS: Final = 32 * 86_400_000
@@ -309,6 +309,10 @@ def charge_to_another(
             (row["id"],),
         ).fetchone()
         conn.execute("UPDATE tasks SET sim = ? WHERE id = ?", (iccid, row["id"]))
+        decide(
+            conn, now_ms, "sim_moved", "its port holds another SIM now",
+            gateway_id=gateway_id, task_id=row["id"],
+        )  # fmt: skip
         _add(conn, iccid, parts, row["created_ms"], now_ms)
 
 
