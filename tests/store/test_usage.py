@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaign.planner.quotas import Amounts, Caps, Usage
+from campaign.planner.quotas import Amounts, Caps, Period, Usage, bounds
 from campaign.planner.states import FenceReason
 from campaign.protocol.messages import PortState
 from campaign.protocol.ports import Port
@@ -184,6 +186,37 @@ def test_what_is_queued_on_a_port_is_charged_to_the_sim_that_comes_into_it(ledge
     ledger.do(store_states, ledger.now, gateway_id, None, [silent], "poll")
     assert usage(ledger, other).segments == Amounts(5, 5, 5)
     assert [law for law in invariants(ledger.conn) if law.verdict == "broken"] == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_no_period_sees_more_on_air_than_its_cap(ledger: Any, seed: int) -> None:
+    """Claims, reports late and early, releases and hours of silence; a message goes on air at any
+    moment between its claim and its report."""
+    rng, zone = random.Random(seed), ZoneInfo("Australia/Lord_Howe")
+    caps = Caps(Amounts(hour=12, day=60, month=400))
+    campaigns = [ledger.campaign(400, name="a", parts=2), ledger.campaign(400, name="b", first=500)]
+    air: Counter[tuple[Period, datetime]] = Counter()
+    open_tasks: list[tuple[ClaimedTask, int]] = []
+    ledger.now = round(datetime(2026, 3, 30, 9, tzinfo=UTC).timestamp() * 1000)
+    for _ in range(150):
+        ledger.now += rng.choice((1000, 60_000, 20 * 60_000, rng.randrange(3 * HOUR)))
+        count = rng.randrange(1, 9)
+        tasks = claim(ledger, rng.choice(campaigns), caps, count, zone=zone, task_size=4)
+        open_tasks += [(task, ledger.now) for task in tasks]
+        rng.shuffle(open_tasks)
+        for task, since in [open_tasks.pop() for _ in range(len(open_tasks) // 2)]:
+            if rng.random() < 0.2:
+                ledger.do(release, task.id, ledger.now, "proved unsent")
+                continue
+            ledger.report(task, sent=range(1, task.size + 1), counters=(0, task.size, 0, 0))
+            for _ in range(task.size):
+                went = datetime.fromtimestamp(rng.randint(since, ledger.now) / 1000, UTC)
+                for period in Period:
+                    air[period, bounds(period, went, zone)[0]] += task.parts // task.size
+    assert sum(air.values()) > 500
+    for (period, _), segments in air.items():
+        assert segments <= (caps.segments.of(period) or 0)
+    assert usage_fits(ledger.conn, None).verdict == "holds"
 
 
 @pytest.mark.parametrize("harm", ["segments = segments - 1", "segments = 0"])
