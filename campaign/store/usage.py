@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from campaign.planner.quotas import Amounts, Caps, Period, Usage, bounds
@@ -73,11 +74,19 @@ def _days_before(conn: sqlite3.Connection, sim: str, today_ms: int) -> int:
     return int(days)
 
 
-def _rows(conn: sqlite3.Connection, sim: str, now_ms: int, zone: tzinfo) -> dict[Period, _Row]:
+@lru_cache(maxsize=8)  # the same for all SIMs of a claim
+def _periods(now_ms: int, zone: tzinfo) -> Mapping[Period, tuple[int, int]]:
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    found = {period: bounds(period, now, zone) for period in Period}
+    return {
+        period: (round(start.timestamp() * 1000), round(end.timestamp() * 1000))
+        for period, (start, end) in found.items()
+    }
+
+
+def _rows(conn: sqlite3.Connection, sim: str, now_ms: int, zone: tzinfo) -> dict[Period, _Row]:
     rows: dict[Period, _Row] = {}
-    for period in Period:
-        start_ms, end_ms = (round(at.timestamp() * 1000) for at in bounds(period, now, zone))
+    for period, (start_ms, end_ms) in _periods(now_ms, zone).items():
         found = conn.execute(
             """
             SELECT segments, recipients FROM sim_usage
