@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pause": "campaign.cli.watching.pause",
     "continue": "campaign.cli.watching.continue_",
     "cancel": "campaign.cli.watching.cancel",
+    "rate": "campaign.cli.rate.rate",
     "resolve": "campaign.cli.deciding.resolve",
     "retry": "campaign.cli.deciding.retry",
     "report": "campaign.cli.report.report",

@@ -244,6 +244,8 @@ class Campaign:
     needs: dict[str, int] = field(default_factory=dict)
     """Segments that must be left of a SIM's caps for the next message in line, where it is known
     that fewer are not enough."""
+    used_up: dict[int, frozenset[int]] = field(default_factory=dict)
+    """Ports by gateway id whose SIM had no room left for it when it was last looked at."""
     state: CampaignState = CampaignState.RUNNING
     why: dict[str, Waiting] = field(default_factory=dict)
     """What it waits for, by gateway name (or `receipts`)."""
@@ -445,7 +447,10 @@ class Run:
     def usable_ports(self, campaign: Campaign) -> int:
         """How many ports could send for this campaign now."""
         return sum(
-            port.usable and port.rests_until is None and campaign.takes_port(port.number)
+            port.usable
+            and port.rests_until is None
+            and campaign.takes_port(port.number)
+            and port.number not in campaign.used_up.get(gateway.id, ())
             for gateway in self.gateways_of(campaign)
             if gateway.ready and not gateway.row.stopped and not gateway.held
             for port in gateway.ports.values()

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from campaign.engine.deciding import resolve, retry
+from campaign.engine.limiting import rate
 from campaign.errors import UsageError
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.states import CampaignState, FenceReason, RecipientState, TaskState
@@ -35,6 +36,7 @@ from campaign.store.gateways import (
     set_subscription,
     update_gateway,
 )
+from campaign.store.limiting import record_gateway_limits
 from campaign.store.samples import Kind, keep_samples
 from campaign.store.sims import store_states
 from campaign.store.tasks import live_tasks, start_fence
@@ -50,13 +52,14 @@ def _gateway_add(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) 
     return {"id": add_gateway(conn, now_ms, **parameters)}
 
 
-def _gateway_set(conn: sqlite3.Connection, _now_ms: int, parameters: Parameters) -> dict[str, Any]:
+def _gateway_set(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
     """`settings`: names to values (an empty value returns to the default); `columns`: url,
     username, secret, crypt, auth_order, ca_file."""
     gateway = get_gateway(conn, parameters["name"])
     settings = {**gateway.settings, **parameters.get("settings", {})}
     settings = {name: value for name, value in settings.items() if value != ""}
     _check_settings(conn, gateway.name, settings)
+    record_gateway_limits(conn, now_ms, gateway, settings, parameters.get("by", "operator"))
     set_gateway_settings(conn, gateway.id, settings)
     columns = parameters.get("columns", {})
     if columns:
@@ -223,6 +226,7 @@ VERBS: Mapping[str, Verb] = {
     "pause": _pause,
     "continue": _continue,
     "cancel": _cancel,
+    "rate": rate,
     "resolve": resolve,
     "retry": retry,
     "lift-all": _lift_all,
