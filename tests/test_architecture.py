@@ -75,6 +75,7 @@ LIBRARIES: Final[Mapping[str, set[str]]] = {
 
 # Imports inside functions, and why: what is imported there must be named here.
 LAZY: Final = {
+    ("lists", "phonenumbers.timezone"): "half a megabyte that most lists never ask for",
     ("lists", "openpyxl"): "an extra: without it, only spreadsheets are refused",
     ("reports", "xlsxwriter"): "an extra: without it, only this one export is refused",
     ("reports", "campaign.reports.html_export"): "jinja2 is slow to load; all else does without",

@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "continue": "campaign.cli.watching.continue_",
     "cancel": "campaign.cli.watching.cancel",
     "priority": "campaign.cli.ordering.priority",
+    "rate": "campaign.cli.rate.rate",
     "resolve": "campaign.cli.deciding.resolve",
     "retry": "campaign.cli.deciding.retry",
     "report": "campaign.cli.report.report",

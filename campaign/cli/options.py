@@ -82,6 +82,35 @@ _WHEN = (
     click.option(
         "--timezone", help="Zone of the window, as Asia/Shanghai. Default: this machine's."
     ),
+    click.option(
+        "--recipient-time",
+        is_flag=True,
+        help="The window counts in each recipient's own zone, as the number tells it.",
+    ),
+    click.option(
+        "--skip-date",
+        "skip_dates",
+        multiple=True,
+        metavar="DATE",
+        help="Send nothing on this day, as 2026-12-25; repeatable.",
+    ),
+    click.option(
+        "--start",
+        metavar="TIME",
+        help="Begin then: 2026-12-01T09:00:00Z, '2026-12-01 09:00', 09:00 or +2h.",
+    ),
+    click.option(
+        "--deadline",
+        metavar="TIME",
+        help="Whoever is not sent to by then expires. +8h counts from the start.",
+    ),
+    click.option(
+        "--late",
+        type=click.Choice(["start", "skip"]),
+        default="start",
+        show_default=True,
+        help="A start that was missed, for nothing ran: begin late, or not at all.",
+    ),
 )
 
 _ORDER = (

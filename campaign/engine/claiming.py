@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from campaign.engine.gates import shut
+from campaign.engine.gates import open_lanes, shut
+from campaign.engine.hours import closing_times, within_hours
 from campaign.engine.limits import PortRoom, limits_of, remember_too_large, rooms, sims_of
 from campaign.engine.order import read_backlog, served
 from campaign.engine.preempting import Load, in_the_way, is_full
@@ -21,13 +23,14 @@ from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
 from campaign.store.backlog import Work
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, wake_due
-from campaign.store.lanes import waiting_lanes
 
 _AFTER_NOBODY = 1.0
 _LOOK_AGAIN = 0.05
 _ANYBODYS = ("busy", "cannot send")
 """Waits of a port that are the same for every campaign."""
 
+OpenLanes = Mapping[int, datetime | None]
+"""The lanes that may be claimed from now, with the moment each closes."""
 Claimed = tuple[list[ClaimedTask], float | None]
 """What was claimed, else when to look again at the latest (None: when something happens)."""
 
@@ -55,10 +58,15 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
         return [], _earliest(due_at, gateway.crowded.until)
     if is_due:  # their lanes are to be seen
         await run.write(wake_due, campaign.id, run.now_ms())
+    lanes = await open_lanes(run, campaign, settings, due=False)
+    if isinstance(lanes, Shut):
+        campaign.why[gateway.name] = Waiting(lanes.why, lanes.until)
+        nobody_waits(campaign)
+        return [], _earliest(due_at, lanes.until)
     # an urgent one does not queue behind the others: what they have in flight takes no place
     in_flight = work.in_flight if campaign.is_urgent else left.in_flight
-    chance = await _look(run, gateway, campaign, settings, busy, work.pending + in_flight)
-    turn = _plan(run, chance)
+    chance = await _look(run, gateway, campaign, settings, busy, work.pending + in_flight, lanes)
+    turn = within_hours(run, gateway, campaign, _plan(run, chance), lanes)
     if not turn.grants:
         waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         if full and not campaign.is_urgent and all(w.why in _ANYBODYS for w in turn.waits):
@@ -82,6 +90,7 @@ class _Chance:
     limits: Limits
     room: Mapping[int, PortRoom]
     where: Whereabouts
+    lanes: OpenLanes
     busy: Mapping[int, int]
     """Messages by port that are in its way."""
     left: int
@@ -96,13 +105,13 @@ async def _look(
     settings: Settings,
     busy: Mapping[int, int],
     left: int,
+    lanes: OpenLanes,
 ) -> _Chance:
     limits = limits_of(run, gateway, campaign)
     room = await rooms(run, gateway, campaign, limits)
-    waiting = await run.store.read(waiting_lanes, campaign.id)
-    where = await whereabouts(run, gateway, campaign, waiting)
+    where = await whereabouts(run, gateway, campaign, list(lanes))
     now = run.env.monotonic()
-    return _Chance(gateway, campaign, settings, limits, room, where, busy, left, now)
+    return _Chance(gateway, campaign, settings, limits, room, where, lanes, busy, left, now)
 
 
 def _plan(run: Run, chance: _Chance) -> Turn:
@@ -171,6 +180,7 @@ async def _write_down(run: Run, chance: _Chance, turn: Turn) -> Claimed:
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
         lanes=chance.where.lanes,
+        until=closing_times(chance.lanes),
         reach=chance.where.places,
         sims=sims_of(gateway, chance.limits, turn.grants),
     )

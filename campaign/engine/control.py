@@ -171,7 +171,7 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
         row = await run.store.read(get_campaign, parameters["name"])
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
-            await carry_out(run, campaign, STEERS[verb])
+            await carry_out(run, campaign, row.state)
     elif verb == "priority":
         await take_up_order(run, parameters["name"])
     else:
@@ -198,6 +198,7 @@ async def _take_up(run: Run, name: str) -> bool:
     campaign = run.campaigns.setdefault(row.id, Campaign.from_row(row))
     campaign.state = row.state
     run.targets.add(row.id)
+    run.planned.ring()
     run.reopened += 1
     return True
 

@@ -8,6 +8,7 @@ import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.claiming import claim
+from campaign.engine.hours import goes_on, sending_now, still_open
 from campaign.engine.order import in_turn, read_backlog
 from campaign.engine.preempting import load_of, overtake
 from campaign.engine.repacing import take_over_recalled
@@ -17,17 +18,17 @@ from campaign.engine.steer import steer_gateway
 from campaign.engine.switching import switch_sims
 from campaign.engine.wire import request_body
 from campaign.gateway.line import SESSION_ENDED
-from campaign.planner.states import CampaignState, TaskState
+from campaign.planner.states import TaskState
 from campaign.protocol.device_codec import decode_task
 from campaign.store.backlog import queued
 from campaign.store.claims import ClaimedTask, reclaim_planned
 from campaign.store.gateways import update_gateway
+from campaign.store.tasks import mark_planned
 
 _FIRST_BACK_OFF = 1.0
 _LONGEST_BACK_OFF = 30.0
 _STRIKES = 3
 _LOOK_AGAIN = 0.05
-_HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 
 async def dispatch(run: Run, gateway: Gateway) -> None:
@@ -48,12 +49,16 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
-    began, wall = run.instant(), run.env.wall()
-    sending = [id_ for id_ in run.targets if not run.campaigns[id_].is_halted(wall)]
+    began = run.instant()
     queue = await run.store.read(queued, gateway.id)
     if any(row.state is TaskState.PLANNED for row in queue):
         again = await run.write(
-            reclaim_planned, run.epoch, gateway.id, gateway.boot_id, run.now_ms(), sending
+            reclaim_planned,
+            run.epoch,
+            gateway.id,
+            gateway.boot_id,
+            run.now_ms(),
+            *sending_now(run),
         )
         if again:
             await _post(run, gateway, again, began)
@@ -62,6 +67,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     load = load_of(run, queue)
     gateway.crowded = None
     gateway.usages.clear()
+    gateway.grounds.clear()
     take_over_recalled(gateway)
     for port in gateway.ports.values():
         port.window = port.window.holding(load.all.get(port.number, 0), run.env.monotonic())
@@ -82,6 +88,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
     settings = run.settings(gateway, claimed[0].campaign_id)
     if gateway.is_old:
         await run.check_still_ours(began)
+        if not still_open(run, claimed):
+            await run.write(mark_planned, [task.id for task in claimed])
+            return
         for task in claimed:
             await _send_one(run, gateway, task)
         return
@@ -89,6 +98,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
         run, gateway, settings, [(task.campaign_id, task.body) for task in claimed]
     )
     await run.check_still_ours(began)
+    if not still_open(run, claimed):
+        await run.write(mark_planned, [task.id for task in claimed])  # released by the next turn
+        return
     run.posting += 1
     try:
         outcome = await gateway.device.post(body)
@@ -101,8 +113,9 @@ async def _post(run: Run, gateway: Gateway, claimed: Sequence[ClaimedTask], bega
     await _act_on(run, gateway, effects)
     for campaign_id in {task.campaign_id for task in claimed}:
         campaign = run.campaigns.get(campaign_id)
-        if campaign is not None and campaign.state in _HALTED:
-            await steer_gateway(run, gateway, campaign)  # it was paused or cancelled meanwhile
+        if campaign is not None and not goes_on(run, campaign, claimed):
+            # it was paused or cancelled meanwhile, or its window closes
+            await steer_gateway(run, gateway, campaign)
     run.changed.ring()
 
 

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
+from campaign.engine.hours import answered_in_time
 from campaign.engine.runtime import Gateway, Instant, Run
 from campaign.engine.wire import request_body
 from campaign.errors import GatewayError, RemoteProtocolError
@@ -157,6 +158,9 @@ def _rebooted(task: TaskRow, boot: str | None) -> bool:
 def _may_repost(run: Run, gateway: Gateway, task: TaskRow, boot: str | None) -> bool:
     if boot is None or task.boot_id is None or boot != task.boot_id or task.intent_ms is None:
         return False
+    campaign = run.campaigns.get(task.campaign_id)
+    if campaign is not None and not answered_in_time(run, gateway, campaign, task.lane):
+        return False  # it would start outside the window: taken back instead
     # while this machine slept the device forgot, but the monotonic clock stood still: by both
     # clocks it must be young. One stepped back makes it look younger than it is: never re-post
     ages = [(now_ms - task.intent_ms) / 1000 for now_ms in (run.now_ms(), run.env.wall_ms())]

@@ -11,6 +11,7 @@ from campaign.engine.control import serve_control
 from campaign.engine.dispatch import dispatch
 from campaign.engine.doubt import resolve_doubt
 from campaign.engine.fencing import fence
+from campaign.engine.hours import keep_hours
 from campaign.engine.lifecycle import Ended, follow
 from campaign.engine.recover import doubt_unanswered, recover
 from campaign.engine.repacing import read_changes, recall_gateway
@@ -149,6 +150,7 @@ async def _work(run: Run, gateway: Gateway, scope: trio.CancelScope, ended: trio
                 nursery.start_soon(resolve_doubt, run, gateway)
                 nursery.start_soon(fence, run, gateway)
                 nursery.start_soon(watch, run, gateway)
+                nursery.start_soon(keep_hours, run, gateway)
                 nursery.start_soon(dispatch, run, gateway)
     finally:
         ended.set()

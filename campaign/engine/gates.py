@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
 from campaign.engine.runtime import Campaign, Run
+from campaign.planner.closing import PAUSE_BEFORE, TOO_SHORT
+from campaign.planner.lanes import Hours
 from campaign.planner.routing import Shut
+from campaign.planner.settings import Settings
+from campaign.planner.states import CampaignState
+from campaign.planner.windows import Window
+from campaign.store.lanes import waiting_in, waiting_lanes
+
+_COUNTED = 1000
+"""Waiting recipients of a closed lane are counted no further."""
 
 
 def shut(run: Run, campaign: Campaign) -> Shut | None:
@@ -11,10 +23,84 @@ def shut(run: Run, campaign: Campaign) -> Shut | None:
     if campaign.awaits_test:
         return Shut(f"the test {campaign.name}.test is under way")
     wall = run.env.wall()
-    if campaign.window is not None and not campaign.window.is_open(wall):
-        opens = campaign.window.next_open(wall)
-        return Shut(
-            f"the sending window opens at {opens:%Y-%m-%d %H:%M %Z}",
-            run.env.monotonic() + (opens - wall).total_seconds(),
-        )
-    return None
+    if campaign.is_over(wall):
+        return Shut("its deadline is over")
+    if campaign.start is not None and wall < campaign.start:
+        return Shut(f"it starts at {_shown(campaign.start)}", _at(run, wall, campaign.start))
+    if campaign.state is CampaignState.SCHEDULED:
+        return Shut("it starts now")  # as soon as that is written down
+    picture = campaign.picture(wall)
+    return None if picture.open else _opening(run, campaign, picture.closed, wall)
+
+
+async def open_lanes(
+    run: Run, campaign: Campaign, settings: Settings, *, due: bool
+) -> dict[int, datetime | None] | Shut:
+    """The lanes that may be claimed from now, with the moment each closes; else why not.
+
+    Lanes in which nobody waits are left out where there are several, unless somebody is `due`, who
+    may be of any. Shortly before a window closes nothing more is claimed: the answer to the post
+    may take as long as the device is waited for.
+    """
+    wall = run.env.wall()
+    picture = campaign.picture(wall)
+    last = wall + timedelta(seconds=settings.client_timeout + PAUSE_BEFORE)
+    lanes = dict(picture.open_beyond(last))
+    if len(campaign.hours) > 1 and not due:
+        waiting = await run.store.read(waiting_lanes, campaign.id)
+        lanes = {lane: lanes[lane] for lane in waiting if lane in lanes}
+        if not lanes:
+            closed = {n: picture.closed[n] for n in waiting if n in picture.closed}
+            return await _closed_lanes(run, campaign, closed, wall)
+    if not lanes:
+        return Shut(TOO_SHORT)  # whatever closes or opens then rings
+    return lanes
+
+
+async def _closed_lanes(
+    run: Run, campaign: Campaign, closed: dict[int, datetime | None], wall: datetime
+) -> Shut:
+    """All who wait are in lanes that are closed."""
+    first = _first(closed)
+    if first is None:
+        return Shut(TOO_SHORT if not closed else "no window opens any more")
+    count = await run.store.read(waiting_in, campaign.id, first, _COUNTED)
+    many = f"{count} recipients" if count < _COUNTED else f"{count} recipients or more"
+    told = _opening(run, campaign, closed, wall)
+    return Shut(f"{told.why} ({'1 recipient' if count == 1 else many})", told.until)
+
+
+def _first(closed: Mapping[int, datetime | None]) -> int | None:
+    """The lane that opens first."""
+    times = [(opens, lane) for lane, opens in closed.items() if opens is not None]
+    return min(times)[1] if times else None
+
+
+def _opening(
+    run: Run, campaign: Campaign, closed: Mapping[int, datetime | None], wall: datetime
+) -> Shut:
+    first = _first(closed)
+    opens = None if first is None else closed[first]
+    if first is None or opens is None:
+        return Shut("no window opens any more")
+    where = _clock(campaign.hours[first], opens)
+    return Shut(f"the sending window opens at {where}", _at(run, wall, opens))
+
+
+def _clock(hours: Hours, opens: datetime) -> str:
+    """A moment by the clocks of the windows that open then."""
+    windows: tuple[Window, ...] = hours.windows
+    if not windows:
+        return _shown(opens)
+    words = f"{opens.astimezone(windows[0].zone):%Y-%m-%d %H:%M} in {windows[0].zone}"
+    more = len(windows) - 1
+    return words if not more else f"{words} and {more} more zone{'s' * (more > 1)}"
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _at(run: Run, wall: datetime, moment: datetime) -> float:
+    """When a civil moment comes on the monotonic clock, if no clock is set meanwhile."""
+    return run.env.monotonic() + (moment - wall).total_seconds()

@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 import trio
 
+from campaign.engine.appointments import announce
 from campaign.engine.mms import read_attachments, wire_text
 from campaign.engine.placing import Placing
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Campaign, Run, ledger_time
 from campaign.engine.trial import complete, own_numbers
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list
@@ -198,8 +199,8 @@ async def _import(
     accepted: list[NewRecipient] = []
     first: list[NewRecipient] = []
     refused: list[Refusal] = []
+    placing = Placing(request.options, run.env.wall())
     total = numbers_sum = refused_total = 0
-    placing = Placing(request.options)
 
     async def store_chunk() -> None:
         nonlocal total, numbers_sum, refused_total
@@ -244,10 +245,13 @@ async def _import(
     fingerprint = fingerprint_of(numbers_sum, total, message)
     await _refuse_twin(run, request, campaign_id, fingerprint)
     draft = await run.store.read(get_campaign, request.name)
-    started = await run.write(complete, run.now_ms(), draft, fingerprint, first[0])
-    for started_row in started:
-        run.campaigns[started_row.id] = Campaign.from_row(started_row)
-        run.targets.add(started_row.id)
+    start, deadline = request.options.times(run.env.wall())
+    times = ledger_time(start), ledger_time(deadline)
+    for begun in await run.write(complete, run.now_ms(), draft, fingerprint, first[0], times):
+        run.campaigns[begun.id] = Campaign.from_row(begun)
+        run.targets.add(begun.id)
+        announce(run, run.campaigns[begun.id])
+    run.planned.ring()
     run.ring()
     return run.campaigns[campaign_id]
 

@@ -10,6 +10,7 @@ from typing import Any
 import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
+from campaign.engine.appointments import keep_appointments
 from campaign.engine.judging import judge
 from campaign.engine.receiptwait import receipt_deadline
 from campaign.engine.runtime import Campaign, Gateway, Run, Waiting
@@ -66,6 +67,7 @@ async def follow(run: Run, ended: Ended) -> None:
 
 async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     """Finish a campaign that is done; else when to look again at the latest."""
+    appointment = await keep_appointments(run, campaign)
     tallies = await run.store.read(counts, campaign.id)
     now = run.env.monotonic()
     campaign.finals.append((now, sum(n for state, n in tallies.items() if state not in _OPEN)))
@@ -75,7 +77,8 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
         await run.write(set_waiting, campaign.id, reason)
         campaign.waiting_for = reason
     if any(tallies[state] for state in _OPEN):
-        return await _stuck(run, campaign, tallies, ended)
+        await _stuck(run, campaign, tallies, ended)
+        return appointment
     missing = tallies[R.SENT] + tallies[R.UNKNOWN]
     silent = [gateway.id for gateway in run.gateways.values() if gateway.is_old]
     if missing and silent:
@@ -91,7 +94,8 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
             return over
         await run.write(settle_without_receipts, run.now_ms(), campaign.id)
     reopened = run.reopened
-    if not await run.write(finish_if_final, run.now_ms(), campaign.id, campaign.name):
+    why = campaign.ending
+    if not await run.write(finish_if_final, run.now_ms(), campaign.id, campaign.name, why):
         return now  # late evidence has opened a recipient again
     if run.reopened != reopened:
         return now  # somebody decided to send again right after it was finished
@@ -104,15 +108,19 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     return None
 
 
-def finish_if_final(conn: sqlite3.Connection, now_ms: int, campaign_id: int, name: str) -> bool:
+def finish_if_final(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    campaign_id: int,
+    name: str,
+    why: str = "every recipient is final",
+) -> bool:
     """End a campaign unless evidence that came meanwhile has opened a recipient again."""
     tallies = counts(conn, campaign_id)
     if any(tallies[state] for state in _OPEN):
         return False
     if get_campaign(conn, name).state is not CampaignState.CANCELLED:
-        set_campaign_state(
-            conn, now_ms, campaign_id, CampaignState.FINISHED, "every recipient is final"
-        )
+        set_campaign_state(conn, now_ms, campaign_id, CampaignState.FINISHED, why)
     return True
 
 
@@ -121,7 +129,7 @@ async def _stuck(
 ) -> float | None:
     """With every gateway stopped by an alarm and nothing in flight where it can be looked after,
     the campaign waits for somebody to look at it."""
-    if campaign.state is CampaignState.PAUSED:
+    if campaign.state in (CampaignState.PAUSED, CampaignState.SCHEDULED):
         return None
     in_use: set[int] = set()
     if tallies[R.ASSIGNED]:

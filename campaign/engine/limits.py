@@ -54,6 +54,7 @@ async def rooms(
 ) -> dict[int, PortRoom]:
     """What each port has room for, as far as limits of its SIM say so; ports not named: all."""
     found: dict[int, PortRoom] = {}
+    campaign.used_up.pop(gateway.id, None)
     if not limits.caps and limits.balance_floor is None:
         return found
     ports = [port for port in gateway.ports.values() if campaign.takes_port(port.number)]
@@ -63,6 +64,8 @@ async def rooms(
         usage = usages.get(sim_of(gateway, port))
         if usage is not None and found[port.number].shut is None:
             found[port.number] = _room(run, gateway, campaign, limits, port, usage)
+    shut = [number for number, room in found.items() if room.shut is not None]
+    campaign.used_up[gateway.id] = frozenset(shut)
     return found
 
 

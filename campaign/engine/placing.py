@@ -1,42 +1,52 @@
-"""Placing: each row of a list gets its lane, by its number's route and the SIM that wrote to it."""
+"""Placing: every recipient of a list gets its lane: when it may be sent to, where, and by whom."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 
 from campaign.engine.runtime import Run
-from campaign.planner.lanes import Lane
+from campaign.errors import UsageError
+from campaign.lists.zones import zones_of
+from campaign.planner.lanes import Lane, have_hours_together
 from campaign.planner.options import CampaignOptions
 from campaign.planner.spread import Spread
+from campaign.planner.windows import zone_named
 from campaign.store.campaigns import NewRecipient
 from campaign.store.contacts import last_sims
 from campaign.store.lanes import LaneBook
 
 
-def _own_zone(_number: str) -> str:
-    return ""
-
-
 class Placing:
-    """The lanes of one campaign as its list comes in. `zones_of` tells a number's time zones."""
+    """Lanes of one list. `now` (aware) is when it is imported: whether the hours of several zones
+    ever meet is judged by the week that follows."""
 
-    def __init__(
-        self, options: CampaignOptions, zones_of: Callable[[str], str] | None = None
-    ) -> None:
+    def __init__(self, options: CampaignOptions, now: datetime) -> None:
+        window = options.parsed_window if options.recipient_time else None
+        self._window = None if window is None or window.is_always_open else window
         self._routes = options.parsed_routes
         self._sticky = options.parsed_spread is Spread.STICKY
-        self._zones_of = zones_of or _own_zone
-        self._plain = not self._routes and not self._sticky and zones_of is None
+        self._now = now
         self._book = LaneBook()
+        self._zones: dict[tuple[str, ...], str] = {}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether recipients can differ at all."""
+        return self._window is not None or bool(self._routes) or self._sticky
 
     async def place(self, run: Run, rows: Sequence[NewRecipient]) -> list[NewRecipient]:
-        """The rows with their lanes."""
-        if self._plain:
+        """The recipients in their lanes."""
+        if not self.is_needed:
             return list(rows)
         sims: dict[str, str] = {}
         if self._sticky:
             sims = await run.store.read(last_sims, [row.number for row in rows])
         return [row._replace(lane=self._lane(row.number, sims)) for row in rows]
+
+    def take_fresh(self) -> list[Lane]:
+        """The lanes that are to be stored with the recipients placed since it was last asked."""
+        return self._book.take_fresh()
 
     def _lane(self, number: str, sims: dict[str, str]) -> int:
         zones, route = self._zones_of(number), self._routes.rule_of(number)
@@ -45,6 +55,25 @@ class Placing:
         sim = sims.get(number)
         return free if sim is None else self._book.number(zones, route, sim)
 
-    def take_fresh(self) -> list[Lane]:
-        """Lanes that came to be since this was last asked, to be stored with their rows."""
-        return self._book.take_fresh()
+    def _zones_of(self, number: str) -> str:
+        if self._window is None:
+            return ""
+        found = zones_of(number)
+        zones = self._zones.get(found)
+        if zones is None:
+            zones = self._zones[found] = self._agreed(found)
+        return zones
+
+    def _agreed(self, names: tuple[str, ...]) -> str:
+        """The zones that count for a number that may be in any of these; empty: the campaign's.
+
+        It is so where the number tells none, where this machine has no data of one, and where the
+        window is never open in all of them together.
+        """
+        window = self._window
+        assert window is not None  # noqa: S101 - asked for only if needed
+        try:
+            windows = [window.in_zone(zone_named(name)) for name in names]
+        except UsageError:
+            return ""
+        return ",".join(names) if windows and have_hours_together(windows, self._now) else ""

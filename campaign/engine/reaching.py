@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from campaign.engine.limits import sim_of
+from campaign.engine.limits import limits_of, rooms, sim_of
 from campaign.engine.runtime import Campaign, Gateway, Port, Run, Waiting
 from campaign.planner.lanes import Lane
-from campaign.planner.reach import Place, Reach, reach
+from campaign.planner.reach import Ground, Place, Reach, reach
 from campaign.planner.routing import Shut
 from campaign.planner.spread import Spread, last_served, ranks
 from campaign.store.claims import ClaimedTask
@@ -49,7 +49,7 @@ async def whereabouts(
     lanes = [campaign.lanes.get(number) or Lane(number) for number in waiting]
     found = reach(
         lanes,
-        list(places_of(run, campaign, gateway)),
+        await _ground(run, campaign, gateway),
         now,
         sticky_wait=run.settings(gateway, campaign.id).sticky_wait,
         missed=campaign.missed_sims,
@@ -72,23 +72,35 @@ def _say(campaign: Campaign, shut: Shut | None) -> None:
         campaign.why[_NAME] = Waiting(shut.why, shut.until)
 
 
-def places_of(run: Run, campaign: Campaign, here: Gateway) -> Iterator[Place]:
+async def _ground(run: Run, campaign: Campaign, here: Gateway) -> Ground:
+    """The ports as they stand this turn; campaigns that may use the same ones share the answer."""
+    limits = [limits_of(run, gateway, campaign) for gateway in run.gateways_of(campaign)]
+    capped = any(limit.caps or limit.balance_floor is not None for limit in limits)
+    options = campaign.options
+    key = (options.gateways, options.ports, options.is_mms, campaign.id if capped else None)
+    if key not in here.grounds:
+        here.grounds[key] = Ground(await places_of(run, campaign, here))
+    return here.grounds[key]
+
+
+async def places_of(run: Run, campaign: Campaign, here: Gateway) -> list[Place]:
     """Every port that the campaign may use, whether it could send now or not; the gateway whose
     turn it is may, be it only a probe of a held one."""
     now = run.env.monotonic()
+    found: list[Place] = []
     for gateway in run.gateways_of(campaign):
         sends = gateway.ready and not gateway.row.stopped and not gateway.held
         up = sends or gateway is here
+        room = await rooms(run, gateway, campaign, limits_of(run, gateway, campaign))
+        used_up = {number for number, left in room.items() if left.shut is not None}
         for port in gateway.ports.values():
             if campaign.takes_port(port.number):
-                yield Place(
-                    gateway.id,
-                    gateway.name,
-                    port.number,
-                    port.operator,
-                    sim_of(gateway, port),
-                    up and _could_send(port, now),
+                opened = up and port.number not in used_up and _could_send(port, now)
+                sim = sim_of(gateway, port)
+                found.append(
+                    Place(gateway.id, gateway.name, port.number, port.operator, sim, opened)
                 )
+    return found
 
 
 def _could_send(port: Port, now: float) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -15,11 +15,13 @@ import trio
 from campaign.engine.bell import Bell
 from campaign.env import Env
 from campaign.gateway.client import Device
-from campaign.planner.lanes import Lane
+from campaign.planner.closing import PAUSE_BEFORE
+from campaign.planner.lanes import Hours, Lane, Picture, hours_of, picture
 from campaign.planner.limits import Limits
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.quotas import Usage
+from campaign.planner.reach import Ground
 from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.shares import Priority, Queue
@@ -27,7 +29,6 @@ from campaign.planner.spread import Spread
 from campaign.planner.states import CampaignState
 from campaign.planner.switching import SlotSim
 from campaign.planner.template import Template
-from campaign.planner.windows import Window
 from campaign.protocol.codes import USABLE_PORT_CODES, PortCode
 from campaign.protocol.messages import PortState
 from campaign.store.backlog import Backlog
@@ -192,6 +193,8 @@ class Gateway:
     subscription_trouble: str | None = None
     crowded: Waiting | None = None
     """What its ports wait for, as the first campaign of a turn found it, while all are full."""
+    grounds: dict[Hashable, Ground] = field(default_factory=dict)
+    """The ports as they stand in this turn, by what campaigns may use of them."""
     bell: Bell = field(default_factory=Bell)
     duties: Bell = field(default_factory=Bell)
     """Rung for whoever looks after doubt and fences."""
@@ -233,8 +236,11 @@ class Campaign:
     options: CampaignOptions
     text: str
     """The constant message; unused where recipients have texts of their own."""
-    window: Window | None
+    hours: Mapping[int, Hours]
+    """When each of its lanes may be sent to."""
     chosen_ports: frozenset[int] | None
+    start: datetime | None = None
+    deadline: datetime | None = None
     bucket: Bucket = field(default_factory=Bucket)
     segment_bucket: Bucket = field(default_factory=Bucket)
     most_parts: int = 1
@@ -242,6 +248,8 @@ class Campaign:
     needs: dict[str, int] = field(default_factory=dict)
     """Segments that must be left of a SIM's caps for the next message in line, where it is known
     that fewer are not enough."""
+    used_up: dict[int, frozenset[int]] = field(default_factory=dict)
+    """Ports by gateway id whose SIM had no room left for it when it was last looked at."""
     state: CampaignState = CampaignState.RUNNING
     why: dict[str, Waiting] = field(default_factory=dict)
     """What it waits for, by gateway name (or `receipts`)."""
@@ -261,6 +269,11 @@ class Campaign:
     missed_sims: dict[int, float] = field(default_factory=dict)
     """Since when each lane waits for its SIM, on the monotonic clock."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+    is_bounded: bool = False
+    """Whether there are times when it may not send."""
+    ending: str = "every recipient is final"
+    """Why it is over, once it is."""
+    _picture: Picture | None = None
 
     @property
     def places(self) -> Hashable:
@@ -280,13 +293,15 @@ class Campaign:
     def from_row(cls, row: CampaignRow) -> Campaign:
         template = Template.parse(row.message)
         text = template.render({}) if template.is_constant else ""
+        window, times = row.options.parsed_window, (_civil(row.start_ms), _civil(row.deadline_ms))
         return cls(
             row.id,
             row.name,
             row.options,
             text if isinstance(text, str) else "",
-            row.options.parsed_window,
+            {lane.number: hours_of(window, lane, *times) for lane in row.lanes},
             row.options.port_numbers(),
+            *times,
             most_parts=row.most_parts,
             state=row.state,
             priority=row.options.parsed_priority,
@@ -295,15 +310,37 @@ class Campaign:
             paused_for=(row.waiting_for or "") if row.state is CampaignState.PAUSED else "",
             lanes={lane.number: lane for lane in row.lanes},
             spread=row.options.parsed_spread,
+            is_bounded=window is not None or times != (None, None),
         )
 
-    def is_halted(self, wall: datetime) -> bool:
-        """Whether nothing of it may go out now: paused, over, or its window closed.
+    def picture(self, wall: datetime) -> Picture:
+        """Which of its lanes are open at `wall`, paused or not.
 
         `wall` is the civil clock itself: this machine may have slept, and the run's clock with it.
         """
-        window = self.window
-        return self.state in _HALTED or (window is not None and not window.is_open(wall))
+        if self._picture is None or not self._picture.holds(wall):
+            self._picture = picture(self.hours, wall)
+        return self._picture
+
+    def may_go_on(self, lane: int, wall: datetime) -> bool:
+        """Whether what is queued of a lane may start by now: it is not halted, and its window is
+        open and not just about to close."""
+        if self.state in _HALTED:
+            return False
+        return lane in self.picture(wall).open_beyond(wall + timedelta(seconds=PAUSE_BEFORE))
+
+    @property
+    def is_halted_by_hand(self) -> bool:
+        """Whether it is paused or over, whatever its windows say."""
+        return self.state in _HALTED
+
+    def is_halted(self, wall: datetime) -> bool:
+        """Whether nothing of it may be posted now: paused, over, or every window closed."""
+        return self.state in _HALTED or not self.picture(wall).open
+
+    def is_over(self, wall: datetime) -> bool:
+        """Whether its deadline is over."""
+        return self.deadline is not None and wall >= self.deadline
 
     def takes(self, gateway: Gateway) -> bool:
         if self.options.is_mms and gateway.is_old:
@@ -312,6 +349,15 @@ class Campaign:
 
     def takes_port(self, number: int) -> bool:
         return self.chosen_ports is None or number in self.chosen_ports
+
+
+def _civil(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def ledger_time(moment: datetime | None) -> int | None:
+    """A civil moment as the ledger stores it."""
+    return None if moment is None else round(moment.timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +396,8 @@ class Run:
     """Those of MMS campaigns as their tasks carry them, as far as they were read."""
     changed: Bell = field(default_factory=Bell)
     """Rung when counts or states may have changed."""
+    planned: Bell = field(default_factory=Bell)
+    """Rung when a campaign comes: its windows are to be kept."""
     inbox_bell: Bell = field(default_factory=Bell)
     serving: bool = False
     """It stands as a service: it never ends by itself, whatever there is to send."""
@@ -446,13 +494,16 @@ class Run:
         all the rest of a turn.
         """
         now = self.env.monotonic()
-        where = campaign.places
+        where = campaign.places, campaign.id if campaign.used_up else None
         counted = self._usable.get(where)
         if counted is None or now - counted[0] >= _A_MOMENT:
             counted = self._usable[where] = (
                 now,
                 sum(
-                    port.usable and port.rests_until is None and campaign.takes_port(port.number)
+                    port.usable
+                    and port.rests_until is None
+                    and campaign.takes_port(port.number)
+                    and port.number not in campaign.used_up.get(gateway.id, ())
                     for gateway in self.gateways_of(campaign)
                     if gateway.ready and not gateway.row.stopped and not gateway.held
                     for port in gateway.ports.values()

@@ -31,6 +31,7 @@ from campaign.protocol.messages import (
 )
 from campaign.store.applying import AfterFailure, Folded
 from campaign.store.campaigns import campaign_options
+from campaign.store.expiry import deadline_of
 from campaign.store.gateways import boot_of, keep_status
 from campaign.store.inbound import known_numbers
 from campaign.store.inbox import InboxRow
@@ -164,7 +165,7 @@ def _fold(
 
     def policy(campaign_id: int) -> AfterFailure:
         if campaign_id not in policies:
-            policies[campaign_id] = _policy(conn, campaign_id, retry_wait)
+            policies[campaign_id] = _policy(conn, now_ms, campaign_id, retry_wait)
         return policies[campaign_id]
 
     for row, push in pushes:
@@ -226,12 +227,17 @@ def _fold_states(
     effects.ports.setdefault(gateway_id, []).extend(about)
 
 
-def _policy(conn: sqlite3.Connection, campaign_id: int, retry_wait: float) -> AfterFailure:
+def _policy(
+    conn: sqlite3.Connection, now_ms: int, campaign_id: int, retry_wait: float
+) -> AfterFailure:
     state, options = campaign_options(conn, campaign_id)
+    deadline_ms = deadline_of(conn, campaign_id)
 
     def decide(failure: Failure, failures: int) -> Retry | Final:
         if state in (CampaignState.CANCELLED, CampaignState.FINISHED):
             return Final(f"campaign {state}")
+        if deadline_ms is not None and now_ms >= deadline_ms:
+            return Final("the campaign's deadline is over")
         wait = (
             options.settings_over({}).retry_wait if "retry-wait" in options.settings else retry_wait
         )

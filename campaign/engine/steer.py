@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.runtime import Campaign, Gateway, Run, ledger_time
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import TidsReading
 from campaign.planner.states import CampaignState, FenceReason, TaskState
@@ -14,11 +14,13 @@ from campaign.store.tasks import (
     live_tasks,
     mark_paused,
     mark_resumed,
+    move_until,
     start_fence,
 )
 
 _ACCEPTED, _PAUSED = TaskState.ACCEPTED, TaskState.PAUSED
 _TAKEN = (_ACCEPTED, _PAUSED)
+_LIVE = (*_TAKEN, TaskState.DOUBT)
 
 
 async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
@@ -31,52 +33,73 @@ async def carry_out(run: Run, campaign: Campaign, state: CampaignState) -> None:
     run.ring()
 
 
-async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> None:
-    """Bring a campaign's tasks on one device in line with its state and window: pause, resume or
-    fence them.
+async def steer_gateway(run: Run, gateway: Gateway, campaign: Campaign) -> bool:
+    """Bring a campaign's tasks on one device in line with its state and windows: pause, resume or
+    fence them; False if the device did not answer.
 
-    A device that does not answer keeps them as they are until it is asked again; the window of
-    queued sending bounds what still goes out.
+    Such a device keeps them as they are until it is asked again; the window of queued sending
+    bounds what still goes out.
     """
     if campaign.state is CampaignState.CANCELLED:
-        tasks = await _on_device(run, gateway, campaign, *_TAKEN)
-        if tasks:
-            ids, why = [task.id for task in tasks], "its campaign was cancelled"
-            await run.write(start_fence, ids, run.now_ms(), FenceReason.CANCEL, why)
-            gateway.duties.ring()
-        return
+        await _take_all(run, gateway, campaign, _TAKEN, "its campaign was cancelled")
+        return True
+    if campaign.is_over(run.env.wall()):
+        await _take_all(run, gateway, campaign, _LIVE, "its campaign's deadline is over")
+        return True
     async with gateway.steering:
-        await _bring_in_line(run, gateway, await _on_device(run, gateway, campaign, *_TAKEN))
+        tasks = await _on_device(run, gateway, campaign, *_LIVE)
+        return await _bring_in_line(run, gateway, tasks)
 
 
-async def steer_all(run: Run, gateway: Gateway) -> None:
-    """Pause and resume what is to be on one device, of all campaigns in one request each."""
+async def _take_all(
+    run: Run, gateway: Gateway, campaign: Campaign, states: tuple[TaskState, ...], why: str
+) -> None:
+    """Fence whatever of a campaign waits on a device."""
+    tasks = await _on_device(run, gateway, campaign, *states)
+    if tasks:
+        ids = [task.id for task in tasks]
+        await run.write(start_fence, ids, run.now_ms(), FenceReason.CANCEL, why)
+        gateway.duties.ring()
+
+
+async def steer_all(run: Run, gateway: Gateway) -> bool:
+    """Pause and resume what is to be on one device, of all campaigns in one request each; False if
+    it did not answer."""
     async with gateway.steering:
-        tasks = await run.store.read(live_tasks, gateway.id, _TAKEN)
-        await _bring_in_line(run, gateway, tasks)
+        tasks = await run.store.read(live_tasks, gateway.id, _LIVE)
+        return await _bring_in_line(run, gateway, tasks)
 
 
-async def _bring_in_line(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> None:
+async def _bring_in_line(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> bool:
     pause: list[TaskRow] = []
     resume: list[TaskRow] = []
+    ended: list[TaskRow] = []  # their window is over
+    wall = run.env.wall()
     for task in tasks:
         campaign = run.campaigns.get(task.campaign_id)
-        if campaign is None or campaign.state is CampaignState.CANCELLED:
+        if campaign is None or campaign.state is CampaignState.CANCELLED or campaign.is_over(wall):
             continue  # its tasks are taken back, or settled only
         rests = is_to_rest(run, gateway, campaign, task)
         if rests and task.state is _ACCEPTED:
             pause.append(task)
         elif not rests and task.state is _PAUSED:
             resume.append(task)
-    if pause:
-        await _pause(run, gateway, pause)
+        if not campaign.is_halted_by_hand and not campaign.may_go_on(task.lane, wall):
+            ended.append(task)
+    answered = not pause or await _pause(run, gateway, pause, ended)
+    doubtful = [task.id for task in ended if task.state is TaskState.DOUBT]
+    if doubtful:
+        why = "no answer, and its window closes"
+        await run.write(start_fence, doubtful, run.now_ms(), FenceReason.DOUBT, why)
+        gateway.duties.ring()
     if resume:
-        await _resume(run, gateway, resume)
+        answered = await _resume(run, gateway, resume) and answered
+    return answered
 
 
 def is_to_rest(run: Run, gateway: Gateway, campaign: Campaign, task: TaskRow) -> bool:
     """Whether nothing more of a task may start now, though it stays queued on its device."""
-    if campaign.is_halted(run.env.wall()):
+    if not campaign.may_go_on(task.lane, run.env.wall()):
         return True
     return not campaign.is_urgent and task.port in (gateway.overtaken or ())
 
@@ -88,31 +111,52 @@ async def _on_device(
     return [task for task in tasks if task.campaign_id == campaign.id]
 
 
-async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:
+async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow], ended: list[TaskRow]) -> bool:
+    """Pause tasks on the device; of the `ended` ones nothing more may start, whatever it says."""
     try:
         answer = await gateway.device.pause([task.tid for task in tasks])
     except (GatewayError, RemoteProtocolError):
         run.notice(f"{gateway.name} did not answer the pause: what is queued there goes on")
-        return
+        return False
     codes = answer.codes()
     # an item that is not 0 (already on air, or finished) simply goes on
     await run.write(mark_paused, [task.id for task in tasks if codes.get(task.tid) == 0])
+    # … but the rest of a task whose window ends is taken back, if the device pauses none that began
+    begun = [t.id for t in tasks if t in ended and t.size > 1 and codes.get(t.tid) != 0]
+    if begun:
+        why = "its window closes, and the device would not pause it"
+        only = (TaskState.ACCEPTED,)
+        await run.write(start_fence, begun, run.now_ms(), FenceReason.REROUTE, why, only=only)
+        gateway.duties.ring()
+    return True
 
 
-async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> None:
+async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> bool:
     try:
         answer = await gateway.device.resume([task.tid for task in tasks])
     except (GatewayError, RemoteProtocolError):
         run.notice(f"{gateway.name} did not answer the resume: asked again with the next continue")
-        return
-    await run.write(_settle_resume, run.now_ms(), tasks, answer)
+        return False
+    wall = run.env.wall()
+    closes = {
+        task.id: ledger_time(run.campaigns[task.campaign_id].picture(wall).open.get(task.lane))
+        for task in tasks
+    }
+    await run.write(_settle_resume, run.now_ms(), tasks, answer, closes)
     gateway.duties.ring()
+    return True
 
 
 def _settle_resume(
-    conn: sqlite3.Connection, now_ms: int, tasks: list[TaskRow], answer: TidsReading
+    conn: sqlite3.Connection,
+    now_ms: int,
+    tasks: list[TaskRow],
+    answer: TidsReading,
+    closes: Mapping[int, int | None],
 ) -> None:
     codes = answer.codes()
-    mark_resumed(conn, [task.id for task in tasks if codes.get(task.tid) == 0], now_ms)
+    resumed = [task.id for task in tasks if codes.get(task.tid) == 0]
+    mark_resumed(conn, resumed, now_ms)
+    move_until(conn, [(task_id, closes[task_id]) for task_id in resumed])
     lost = [task.id for task in tasks if codes.get(task.tid) != 0]
     start_fence(conn, lost, now_ms, FenceReason.REROUTE, "the device would not resume it")

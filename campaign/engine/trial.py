@@ -49,12 +49,14 @@ def complete(
     campaign: CampaignRow,
     fingerprint: str,
     first: NewRecipient,
+    times: tuple[int | None, int | None],
 ) -> list[CampaignRow]:
     """The list is whole: the campaign may run, behind its test and its canary if it has them.
 
-    `first` is the first row of the list: the test has its text. Returns what runs now.
+    `first` is the first row of the list: the test has its text; `times` are start and deadline in
+    ms. Returns what runs now.
     """
-    complete_import(conn, now_ms, campaign.id, fingerprint)
+    complete_import(conn, now_ms, campaign.id, fingerprint, times)
     size = campaign.options.parsed_canary
     if size is not None:
         mark_sample(conn, campaign.id, size.of(sum(counts(conn, campaign.id).values())))

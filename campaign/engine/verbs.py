@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from campaign.engine.deciding import resolve, retry
+from campaign.engine.limiting import rate
 from campaign.engine.reordering import reorder
 from campaign.errors import UsageError
 from campaign.planner.settings import Settings, with_overrides
@@ -36,6 +37,7 @@ from campaign.store.gateways import (
     set_subscription,
     update_gateway,
 )
+from campaign.store.limiting import record_gateway_limits
 from campaign.store.samples import Kind, keep_samples
 from campaign.store.sims import store_states
 from campaign.store.suppression import block, unblock
@@ -53,13 +55,14 @@ def _gateway_add(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) 
     return {"id": add_gateway(conn, now_ms, **parameters)}
 
 
-def _gateway_set(conn: sqlite3.Connection, _now_ms: int, parameters: Parameters) -> dict[str, Any]:
+def _gateway_set(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
     """`settings`: names to values (an empty value returns to the default); `columns`: url,
     username, secret, crypt, auth_order, ca_file."""
     gateway = get_gateway(conn, parameters["name"])
     settings = {**gateway.settings, **parameters.get("settings", {})}
     settings = {name: value for name, value in settings.items() if value != ""}
     _check_settings(conn, gateway.name, settings)
+    record_gateway_limits(conn, now_ms, gateway, settings, parameters.get("by", "operator"))
     set_gateway_settings(conn, gateway.id, settings)
     columns = parameters.get("columns", {})
     if columns:
@@ -175,11 +178,13 @@ def _continue(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> 
     campaign = get_campaign(conn, parameters["name"])
     if campaign.state in _OVER:
         raise UsageError(f"campaign {campaign.name!r} is {campaign.state}: nothing to continue")
-    if campaign.state is not CampaignState.RUNNING:
+    waits = campaign.start_ms is not None and campaign.start_ms > now_ms
+    state = CampaignState.SCHEDULED if waits else CampaignState.RUNNING
+    if campaign.state is not state:
         judge_anew(conn, campaign.id)
         by = parameters.get("by", "operator")
-        set_campaign_state(conn, now_ms, campaign.id, CampaignState.RUNNING, "asked to", by=by)
-    return {"state": "running"}
+        set_campaign_state(conn, now_ms, campaign.id, state, "asked to", by=by)
+    return {"state": str(state)}
 
 
 def _cancel(conn: sqlite3.Connection, now_ms: int, parameters: Parameters) -> dict[str, Any]:
@@ -241,6 +246,7 @@ VERBS: Mapping[str, Verb] = {
     "continue": _continue,
     "cancel": _cancel,
     "priority": reorder,
+    "rate": rate,
     "resolve": resolve,
     "retry": retry,
     "lift-all": _lift_all,

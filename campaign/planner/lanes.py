@@ -7,7 +7,7 @@ them; where a lane names none, the campaign's own zone counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,7 +15,6 @@ from typing import Final
 from campaign.planner.windows import Window, zone_named
 
 _WEEK: Final = timedelta(days=8)
-_FAR: Final = datetime.max.replace(tzinfo=UTC)
 _SEARCHES: Final = 400
 """Openings looked at before several windows are taken for never open together."""
 
@@ -43,9 +42,6 @@ class Phase:
     is_open: bool
     since: datetime
     until: datetime | None
-
-    def holds(self, now: datetime) -> bool:
-        return self.since <= now and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +109,38 @@ def hours_of(
     zones = lane.zone_names
     windows = tuple(window.in_zone(zone_named(name)) for name in zones) if zones else (window,)
     return Hours(windows, start, deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Which lanes of a campaign are open, from `since` until just before `until` (None: for good).
+
+    `open` says when each open one closes (None: never), `closed` when each other one opens (None:
+    never again).
+    """
+
+    since: datetime
+    until: datetime | None
+    open: Mapping[int, datetime | None]
+    closed: Mapping[int, datetime | None]
+
+    def holds(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
+
+    def open_beyond(self, moment: datetime) -> Mapping[int, datetime | None]:
+        """The lanes that do not close before `moment`."""
+        if self.until is None or moment < self.until:
+            return self.open
+        return {lane: at for lane, at in self.open.items() if at is None or moment < at}
+
+
+def picture(hours: Mapping[int, Hours], now: datetime) -> Picture:
+    """Which of these lanes are open at `now` (aware)."""
+    phases = {lane: one.phase(now) for lane, one in hours.items()}
+    changes = [phase.until for phase in phases.values() if phase.until is not None]
+    return Picture(
+        now,
+        min(changes, default=None),
+        {lane: phase.until for lane, phase in phases.items() if phase.is_open},
+        {lane: phase.until for lane, phase in phases.items() if not phase.is_open},
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from campaign.errors import UsageError
 from campaign.planner.durations import Interval, Rate
 from campaign.planner.frequency import Cap
+from campaign.planner.moments import check_moments, start_and_deadline
 from campaign.planner.routes import Routes
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.shares import Priority
@@ -71,6 +74,9 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff, self.parsed_segment_rate
         self._check_caps()
         self.allows_port(1)
+        check_moments(self.start, self.deadline, self.timezone or "UTC")
+        if self.late not in ("start", "skip"):
+            raise UsageError(f"--late {self.late}: write start or skip")
         with_overrides(Settings(), self.settings)
 
     @property
@@ -147,6 +153,10 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
             timezone=self.timezone or "UTC",
             skip=self.skip_dates,
         )
+
+    def times(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """Start and deadline (aware UTC) of a campaign launched at `now`."""
+        return start_and_deadline(self.start, self.deadline, now, self.timezone or "UTC")
 
     @property
     def parsed_routes(self) -> Routes:

@@ -60,11 +60,13 @@ class PortWindow:
     queued: int = 0
     busy_since: float | None = None
     done: int = 0
+    seconds: float | None = None
+    """What one message took when it was last measured."""
 
     def holding(self, queued: int, now: float) -> PortWindow:
         """The window with what the ledger says is in flight there."""
         if not queued:
-            return PortWindow(size=self.size)
+            return PortWindow(size=self.size, seconds=self.seconds)
         busy_since = now if self.busy_since is None else self.busy_since
         return replace(self, queued=queued, busy_since=busy_since)
 
@@ -81,8 +83,10 @@ class PortWindow:
             return replace(self, done=done, queued=left)
         wanted = min(done / elapsed * port_window, self.size * _GROWTH)
         size = max(1, min(math.ceil(wanted), limit))
-        return PortWindow(size=size, queued=left, busy_since=now if left else None)
+        return PortWindow(
+            size=size, queued=left, busy_since=now if left else None, seconds=elapsed / done
+        )
 
     def halved(self) -> PortWindow:
         """After back-pressure (codes 10 and 16)."""
-        return PortWindow(size=max(1, self.size // 2))
+        return PortWindow(size=max(1, self.size // 2), seconds=self.seconds)

@@ -6,7 +6,7 @@ send; where it cannot, the lane waits for it a bounded time and then goes where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from campaign.planner.lanes import Lane
@@ -30,6 +30,35 @@ class Place:
     @property
     def name(self) -> str:
         return place_of(self.gateway_id, self.port)
+
+
+class Ground:
+    """The ports of a moment; what was asked once of a route is not worked out again, so that many
+    campaigns and lanes on many ports cost no more than their number."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._open = [(place, place.name) for place in places if place.open]
+        self._routes: dict[str, frozenset[str]] = {}
+        self._holders: dict[str, frozenset[str]] = {}
+        for place, name in self._open:
+            if place.sim:
+                held = self._holders.get(place.sim, frozenset())
+                self._holders[place.sim] = held | {name}
+
+    def of_route(self, route: str) -> frozenset[str]:
+        """The open places that may serve a route's recipients."""
+        known = self._routes.get(route)
+        if known is None:
+            known = self._routes[route] = frozenset(
+                name
+                for place, name in self._open
+                if may_serve(route, place.gateway, place.port, place.operator)
+            )
+        return known
+
+    def of_sim(self, sim: str) -> frozenset[str]:
+        """The open places that hold a SIM."""
+        return self._holders.get(sim, frozenset())
 
 
 @dataclass(frozen=True)
@@ -56,26 +85,19 @@ class Reach:
 
 def reach(
     lanes: Iterable[Lane],
-    places: Sequence[Place],
+    ground: Ground,
     now: float,
     *,
     sticky_wait: float,
     missed: Mapping[int, float],
 ) -> Reach:
     """Where each of `lanes` may go at `now` (monotonic); `missed` is the last answer's."""
-    by_route: dict[str, frozenset[str]] = {}
-    holders: dict[str, set[str]] = {}
-    for place in places:
-        if place.open and place.sim:
-            holders.setdefault(place.sim, set()).add(place.name)
     found: dict[int, frozenset[str]] = {}
     waits: dict[int, Shut] = {}
     since: dict[int, float] = {}
     for lane in lanes:
-        if lane.route not in by_route:
-            by_route[lane.route] = _of_route(lane.route, places)
-        allowed = by_route[lane.route]
-        own = allowed & holders.get(lane.sim, set()) if lane.sim else allowed
+        allowed = ground.of_route(lane.route)
+        own = allowed & ground.of_sim(lane.sim) if lane.sim else allowed
         if not allowed:
             waits[lane.number] = Shut(f"waits for {_words(lane.route)}")
             continue
@@ -87,14 +109,6 @@ def reach(
                 continue
         found[lane.number] = own or allowed
     return Reach(found, waits, since)
-
-
-def _of_route(route: str, places: Sequence[Place]) -> frozenset[str]:
-    return frozenset(
-        place.name
-        for place in places
-        if place.open and may_serve(route, place.gateway, place.port, place.operator)
-    )
 
 
 def _words(route: str) -> str:

@@ -40,7 +40,8 @@ def settle_window(site: Site, options: CampaignOptions, *, simulated: bool) -> S
         if options.gateways:
             rows = [row for row in rows if row.name in options.gateways]
     off = [row.name for row in rows if not is_loopback(row.url)]
-    zone = options.timezone or (local_zone() if options.window or options.days or off else None)
+    timed = (options.window, options.days, options.skip_dates, options.start, options.deadline)
+    zone = options.timezone or (local_zone() if any(timed) or off else None)
     window = options.window or (_WINDOW if off or options.days else "any")
     return SettledOptions(msgspec.structs.replace(options, window=window, timezone=zone), off)
 

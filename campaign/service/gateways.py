@@ -191,7 +191,7 @@ async def add(
 
 
 async def alter(
-    site: Site, name: str, pairs: Sequence[str], secret: Secret | None = None
+    site: Site, name: str, pairs: Sequence[str], secret: Secret | None = None, by: str = "operator"
 ) -> dict[str, str]:
     """Change settings (`KEY=VALUE`; `KEY=` returns to the default), `url=`, `username=`,
     `ca-file=`, `crypt=`, `auth-order=`, and the password; returns the settings that are set now.
@@ -211,9 +211,8 @@ async def alter(
     with_overrides(Settings(), _merged(row.settings, settings))
     if secret is not None:
         _keep(site, name, secret)
-    result = await change(
-        site, "gateway-set", {"name": name, "settings": settings, "columns": columns}
-    )
+    parameters = {"name": name, "settings": settings, "columns": columns, "by": by}
+    result = await change(site, "gateway-set", parameters)
     if secret is not None and secret.password is None:
         forget_password(site.paths.secrets, name)
     now_set: dict[str, str] = result["settings"]

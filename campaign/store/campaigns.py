@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from campaign.errors import UsageError
-from campaign.planner.lanes import Lane
+from campaign.planner.lanes import Lane, hours_of
 from campaign.planner.options import CampaignOptions
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.journal import Tally, decide
@@ -59,7 +59,9 @@ class CampaignRow:
         if self.state in (CampaignState.FINISHED, CampaignState.CANCELLED):
             return self
         window = self.options.parsed_window
-        closed = window is not None and not window.is_open(now)
+        closed = window is not None and not any(
+            hours_of(window, lane, None, None).phase(now).is_open for lane in self.lanes
+        )
         paused = self.state is CampaignState.PAUSED
         return replace(self, hold="paused" if paused else "window" if closed else None)
 
@@ -200,16 +202,28 @@ def twin_campaign(
 
 
 def complete_import(
-    conn: sqlite3.Connection, now_ms: int, campaign_id: int, fingerprint: str
+    conn: sqlite3.Connection,
+    now_ms: int,
+    campaign_id: int,
+    fingerprint: str,
+    times: tuple[int | None, int | None] = (None, None),
 ) -> None:
-    """The list is whole: the draft becomes a running campaign."""
+    """The list is whole: the draft becomes a running campaign, or one that waits for its start.
+
+    `times` are its start and its deadline, in ms.
+    """
+    start_ms, deadline_ms = times
+    scheduled = start_ms is not None and start_ms > now_ms
     conn.execute(
         """
-        UPDATE campaigns SET state = 'running', fingerprint = ?, started_ms = ?
-        WHERE id = ? AND state = 'importing'
+        UPDATE campaigns SET state = ?, fingerprint = ?, started_ms = ?, start_ms = ?,
+            deadline_ms = ? WHERE id = ? AND state = 'importing'
         """,
-        (fingerprint, now_ms, campaign_id),
-    )
+        (
+            CampaignState.SCHEDULED if scheduled else CampaignState.RUNNING, fingerprint, now_ms,
+            start_ms, deadline_ms, campaign_id,
+        ),
+    )  # fmt: skip
     decide(conn, now_ms, "start", "list imported", campaign_id=campaign_id)
 
 

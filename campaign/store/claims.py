@@ -54,6 +54,8 @@ class ClaimOrder:
     """The places ('gateway:port') that could serve each lane now; None: not known."""
     sims: Mapping[int, SimLimits] = field(default_factory=dict)
     """The SIM of each port, which is charged, and its caps."""
+    until: Mapping[int, int] = field(default_factory=dict)
+    """When the window of a lane closes, in ms; lanes that are not named are open for good."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class ClaimedTask:
     size: int
     body: bytes
     parts: int
+    lane: int = 0
 
 
 def start_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
@@ -208,7 +211,16 @@ def _write_down(
         numbers = [recipient.number for recipient in task.recipients]
         body, digest = build(tid, task.port, numbers, task.text)
         claimed.append(
-            ClaimedTask(task_id, order.campaign_id, tid, task.port, len(numbers), body, task.parts)
+            ClaimedTask(
+                task_id,
+                order.campaign_id,
+                tid,
+                task.port,
+                len(numbers),
+                body,
+                task.parts,
+                task.lane,
+            )
         )
         rows.append(
             (
@@ -216,14 +228,15 @@ def _write_down(
                 digest, order.boot_id, order.epoch, last + 1, order.now_ms,
                 order.now_ms, task.lane, task.parts,
                 order.sims[task.port].sim if task.port in order.sims else None,
+                order.until.get(task.lane),
             )
         )  # fmt: skip
     conn.executemany(
         """
         INSERT INTO tasks (id, campaign_id, gateway_id, tid, port, state, size, body, sha256,
                            boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts,
-                           sim)
-        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+                           sim, until_ms)
+        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)
         """,
         rows,
     )
@@ -294,11 +307,13 @@ def reclaim_planned(
     boot_id: str | None,
     now_ms: int,
     sending: Collection[int] | None = None,
+    closed: Collection[tuple[int, int]] = (),
 ) -> list[ClaimedTask]:
     """Write down again what was never on the wire, under the same tids.
 
-    Tasks of campaigns that may not send now (`sending`: those that may, None for all), and tasks
-    that hold a number opted out, blocked or proved sent meanwhile, are released instead.
+    Tasks of campaigns that may not send now (`sending`: those that may, None for all; `closed`:
+    campaign and lane of those whose window is not open), and tasks that hold a number opted out,
+    blocked or proved sent meanwhile, are released instead.
     """
     check_epoch(conn, epoch)
     refuse_old(conn)
@@ -320,6 +335,7 @@ def reclaim_planned(
         if row["campaign_state"] == CampaignState.PAUSED:
             continue
         halted = sending is not None and row["campaign_id"] not in sending
+        halted = halted or (row["campaign_id"], row["lane"]) in closed
         if row["stale"] or halted or row["campaign_state"] == CampaignState.CANCELLED:
             release(conn, row["id"], now_ms, "never on the wire")
             continue
@@ -332,6 +348,7 @@ def reclaim_planned(
                 row["size"],
                 row["body"],
                 row["parts"],
+                row["lane"],
             )
         )
     conn.executemany(
@@ -349,18 +366,20 @@ def release(
 ) -> int:
     """Close a task whose open attempts are proved unsent; its recipients wait again.
 
-    Where the campaign was cancelled they are cancelled, or unknown as before if an earlier attempt
-    of theirs is. Returns how many were released. The attempt is given back: it never was one.
+    Where the campaign was cancelled they are cancelled, where its deadline is over expired, or
+    unknown as before if an earlier attempt of theirs is. Returns how many were released. The
+    attempt is given back: it never was one.
     `avoid` ('gateway:port') is where they should not go next.
     """
     campaign = conn.execute(
         """
-        SELECT c.id, c.state FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
-        WHERE t.id = ?
+        SELECT c.id, c.state, c.deadline_ms FROM tasks AS t
+        JOIN campaigns AS c ON c.id = t.campaign_id WHERE t.id = ?
         """,
         (task_id,),
     ).fetchone()
-    cancelled = campaign["state"] == CampaignState.CANCELLED
+    state, reason = _released_to(campaign, now_ms)
+    over = state is not RecipientState.PENDING
     give_back(conn, task_id, now_ms)
     recipients = conn.execute(
         """
@@ -372,9 +391,7 @@ def release(
     conn.execute(
         "UPDATE attempts SET live = 0, reason = ? WHERE task_id = ? AND live = 1", (why, task_id)
     )
-    state = RecipientState.CANCELLED if cancelled else RecipientState.PENDING
-    reason = "campaign cancelled" if cancelled else None
-    unproved = {row[0] for row in recipients if cancelled and is_unproved(conn, row[0])}
+    unproved = {row[0] for row in recipients if over and is_unproved(conn, row[0])}
     conn.executemany(
         """
         UPDATE recipients SET state = ?, attempts = attempts - 1, gateway_id = NULL, port = NULL,
@@ -386,7 +403,7 @@ def release(
             if row[0] not in unproved
         ],
     )
-    back_to_unknown(conn, sorted(unproved), "campaign cancelled")
+    back_to_unknown(conn, sorted(unproved), reason or "")
     conn.executemany(
         "UPDATE recipients SET attempts = attempts - 1 WHERE id = ?", [(id_,) for id_ in unproved]
     )
@@ -398,6 +415,15 @@ def release(
     if recipients:
         decide(conn, now_ms, "release", why, campaign_id=campaign["id"], task_id=task_id)
     return len(recipients)
+
+
+def _released_to(campaign: sqlite3.Row, now_ms: int) -> tuple[RecipientState, str | None]:
+    """What recipients proved unsent become, and the reason they show."""
+    if campaign["state"] == CampaignState.CANCELLED:
+        return RecipientState.CANCELLED, "campaign cancelled"
+    if campaign["deadline_ms"] is not None and now_ms >= campaign["deadline_ms"]:
+        return RecipientState.EXPIRED, "the campaign's deadline is over"
+    return RecipientState.PENDING, None
 
 
 def close(conn: sqlite3.Connection, task_id: int, now_ms: int, verdict: str) -> None:

@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from operator import itemgetter
 
 from campaign.planner.options import CampaignOptions
 from campaign.planner.windows import Window
@@ -21,6 +20,7 @@ from campaign.protocol.submission import write_attachments
 from campaign.store.attachments import list_attachments
 from campaign.store.audit import Finding, conservation, live_attempts
 from campaign.store.contactlaws import nobody_blocked, nobody_too_often
+from campaign.store.limit_laws import caps_kept, pace_kept, usage_fits
 from campaign.store.unproved import not_released
 
 TID_REST_MS = 30 * 86_400_000
@@ -42,7 +42,9 @@ def invariants(conn: sqlite3.Connection, campaign_id: int | None = None) -> list
         _outcomes_fit,
         _tries,
         _budget,
-        _pace,
+        pace_kept,
+        caps_kept,
+        usage_fits,
         _windows,
         _optouts,
         nobody_blocked,
@@ -218,49 +220,6 @@ def _campaigns(
     ).fetchall()
     for row in rows:
         yield row, CampaignOptions.decode(row["options"])
-
-
-def _pace(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
-    """A rate over all ports (up to one gap of lateness is made up), a gap on each port."""
-    broken: list[str] = []
-    checked = 0
-    for campaign, options in _campaigns(conn, campaign_id):
-        rate, per_port = options.parsed_rate, options.parsed_per_port
-        interval = options.parsed_interval
-        rows = conn.execute(
-            "SELECT epoch, gateway_id, port, created_ms, size FROM tasks"
-            " WHERE campaign_id = ? ORDER BY epoch, created_ms, id",
-            (campaign["id"],),
-        ).fetchall()
-        if rate is not None:
-            checked += 1
-            for _, run in groupby(rows, key=itemgetter("epoch")):
-                if _too_fast(list(run), rate.gap, spare=rate.gap):
-                    broken.append(f"{campaign['name']} is faster than {options.rate}")
-        gap = max(per_port.gap if per_port else 0.0, interval.low if interval else 0.0)
-        if gap:
-            checked += 1
-            rows.sort(key=_place)
-            for (_, _, port), run in groupby(rows, key=_place):
-                if _too_fast(list(run), gap, spare=0.0):
-                    broken.append(f"{campaign['name']} is too fast on port {port}")
-    return _finding("the pace that was asked for is kept", broken, f"{checked} limits")
-
-
-def _place(row: sqlite3.Row) -> tuple[int, int, int]:
-    return row["epoch"], row["gateway_id"], row["port"]
-
-
-def _too_fast(rows: Sequence[sqlite3.Row], gap: float, *, spare: float) -> bool:
-    """Whether any stretch of claims is shorter than its messages' gaps."""
-    most, done = float("-inf"), 0
-    for row in rows:
-        ahead = row["created_ms"] - done * gap * 1000
-        if ahead < most - spare * 1000 - _JITTER_MS:
-            return True
-        most = max(most, ahead)
-        done += row["size"]
-    return False
 
 
 def _windows(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from campaign.planner.states import FenceReason, RecipientState, TaskState, UnknownCause
@@ -38,6 +38,10 @@ class TaskRow:
     fence: FenceReason | None
     shown_waiting: int
     removed: int
+    lane: int
+    until_ms: int | None
+    """Nothing of it may go on air from then on: the close of its window when it was claimed or
+    last resumed."""
     open: int
     """Attempts of it without an outcome."""
 
@@ -45,7 +49,7 @@ class TaskRow:
 _SELECT = """
     SELECT t.id, t.campaign_id, t.gateway_id, t.tid, t.port, t.state, t.size, t.boot_id, t.post_id,
         t.posts, t.intent_ms, t.accepted_ms, t.doubt_ms, t.doubt, t.news_ms, t.fence_ms,
-        t.fenced_ms, t.fence, t.shown_waiting, t.removed,
+        t.fenced_ms, t.fence, t.shown_waiting, t.removed, t.lane, t.until_ms,
         (SELECT count(*) FROM attempts AS a WHERE a.task_id = t.id AND a.live = 1) AS open
     FROM tasks AS t
 """
@@ -246,6 +250,13 @@ def mark_resumed(conn: sqlite3.Connection, task_ids: Sequence[int], now_ms: int)
     conn.executemany(
         "UPDATE tasks SET state = 'accepted', news_ms = ? WHERE id = ? AND state = 'paused'",
         [(now_ms, task_id) for task_id in task_ids],
+    )
+
+
+def move_until(conn: sqlite3.Connection, until: Iterable[tuple[int, int | None]]) -> None:
+    """(task id, when its window closes now, in ms): it was resumed in another one."""
+    conn.executemany(
+        "UPDATE tasks SET until_ms = ? WHERE id = ?", [(at, task_id) for task_id, at in until]
     )
 
 

@@ -15,11 +15,12 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from campaign.planner.quotas import Amounts, Caps, Period, Usage, bounds
 from campaign.planner.split import Claimable, PlannedTask
-from campaign.store.journal import read_meta, write_meta
+from campaign.store.journal import decide, read_meta, write_meta
 from campaign.store.unproved import not_released
 
 _LONGEST_MS: Final = 32 * 86_400_000
@@ -73,11 +74,19 @@ def _days_before(conn: sqlite3.Connection, sim: str, today_ms: int) -> int:
     return int(days)
 
 
-def _rows(conn: sqlite3.Connection, sim: str, now_ms: int, zone: tzinfo) -> dict[Period, _Row]:
+@lru_cache(maxsize=8)  # the same for all SIMs of a claim
+def _periods(now_ms: int, zone: tzinfo) -> Mapping[Period, tuple[int, int]]:
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    found = {period: bounds(period, now, zone) for period in Period}
+    return {
+        period: (round(start.timestamp() * 1000), round(end.timestamp() * 1000))
+        for period, (start, end) in found.items()
+    }
+
+
+def _rows(conn: sqlite3.Connection, sim: str, now_ms: int, zone: tzinfo) -> dict[Period, _Row]:
     rows: dict[Period, _Row] = {}
-    for period in Period:
-        start_ms, end_ms = (round(at.timestamp() * 1000) for at in bounds(period, now, zone))
+    for period, (start_ms, end_ms) in _periods(now_ms, zone).items():
         found = conn.execute(
             """
             SELECT segments, recipients FROM sim_usage
@@ -310,6 +319,10 @@ def charge_to_another(
             (row["id"],),
         ).fetchone()
         conn.execute("UPDATE tasks SET sim = ? WHERE id = ?", (iccid, row["id"]))
+        decide(
+            conn, now_ms, "sim_moved", "its port holds another SIM now",
+            gateway_id=gateway_id, task_id=row["id"],
+        )  # fmt: skip
         _add(conn, iccid, parts, row["created_ms"], now_ms)
 
 

@@ -237,3 +237,44 @@ def test_a_closed_window_is_waited_for_and_said(site: Site, people: Path) -> Non
     # 13 messages on the fullest port, six seconds each, from the window's opening
     assert made.finish.expected == datetime(2026, 3, 2, 18, 1, 18, tzinfo=UTC)
     assert any("closed now, it opens 2026-03-02 18:00" in line for line in made.warnings)
+
+
+def test_a_tariff_prices_each_number_by_its_longest_prefix(
+    run: Run, people: Path, tmp_path: Path
+) -> None:
+    tariff = tmp_path / "tariff.csv"
+    tariff.write_text("prefix,price\n999,0.1\n9990000000,0.2\n")
+    shown = planned(
+        run, str(people), "--message", "Hello", "--tariff", str(tariff), "--cost", "9990000001=1"
+    )
+    assert shown["cost"] == 20.0  # 80 at 0.1, ten at 0.2 and ten at 1, to the cent
+    shown = planned(run, str(people), "--message", "Hello", "--cost", "9990000001=1")
+    assert shown["cost"] == 10.0
+    assert any("90 SMS parts go to numbers that no --cost covers" in w for w in shown["warnings"])
+    told = run(str(people), "--message", "Hello", "--cost", "*=0.005")
+    assert "0.50" in told.stdout
+
+
+def test_rows_that_a_route_gives_to_nobody_are_counted_as_refused(run: Run, people: Path) -> None:
+    shown = planned(run, str(people), "--message", "Hello", "--route", "9990000001=!")
+    assert (shown["recipients"], shown["refused_by"]) == (90, {"no_route": 10})
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--route", "999=gw9"], "--route names the gateway 'gw9'"),
+        (["--route", "999=gw1:x"], "--route"),
+        (["--route", "999"], "write PREFIX=VALUE"),
+        (["--spread", "random"], "--spread"),
+        (["--cost", "999=much"], "a price is a number"),
+        (["--tariff", "none.csv"], "the tariff none.csv cannot be read"),
+    ],
+)
+def test_a_route_a_spread_or_a_price_that_cannot_be_is_a_usage_error(
+    run: Run, site: Site, people: Path, words: list[str], why: str
+) -> None:
+    register(site, "gw1", [3])
+    result = run(str(people), "--message", "Hello", *words)
+    assert result.exit_code == 2
+    assert why in result.stderr

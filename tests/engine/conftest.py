@@ -214,8 +214,8 @@ class World:
             connect=connect,
             push_url=lambda row: f"http://{self.receiver_host}/p/{row.token}",
             notice=self.notices.append,
+            inbox_every=self.inbox_every,
         )
-        run.inbox_every = self.inbox_every
         self.runs.append(run)
         return run
 

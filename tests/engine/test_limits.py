@@ -231,6 +231,20 @@ async def test_a_sim_below_the_balance_floor_sends_nothing(
         assert world.states() == {"delivered": 20}
 
 
+async def test_who_failed_on_the_one_sim_with_room_is_tried_there_again(
+    autojump_clock: object, make_world: Callable[..., Any]
+) -> None:
+    once = "99900000003"
+    async with make_world(
+        settings={**CALM, "balance-floor": "5"},
+        sim1={"ports": 1, "balance": 4.0},
+        sim2={"ports": 1, "magic": True},
+    ) as world:
+        assert not await world.killed(600, lambda: world.launch([once]))
+        assert world.states() == {"delivered": 1}
+        assert [attempt.device for attempt in world.attempts] == ["sim2", "sim2"]
+
+
 async def test_it_is_told_why_a_sim_waits_and_until_when(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

@@ -149,3 +149,32 @@ async def test_a_sim_that_is_gone_is_waited_for_so_long_and_no_longer(
         first = min(at.values())
         assert at["999100000001"] == first
         assert all(115 < at[number] - first < 135 for number in numbers(2))
+
+
+async def test_the_sim_with_the_fewest_parts_of_today_is_first(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={**MANY, "ports": 3}) as world:
+        await world.launch(numbers(5), name="first", ports="1", rate="30/min")
+        await world.launch(numbers(2), name="second", ports="2", again=True, rate="30/min")
+        world.attempts.clear()
+        await world.launch(numbers(6), name="third", spread="least-used", rate="6/min", again=True)
+        # 5, 2 and 0 parts so far: each next message goes where fewest were sent
+        assert [port_of(attempt) for attempt in world.attempts] == [3, 3, 2, 3, 2, 3]
+
+
+async def test_a_sim_that_is_used_up_gives_its_recipients_to_others_after_the_wait(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={**MANY, "ports": 2}) as world:
+        await world.launch(numbers(6), name="first", ports="1")
+        world.attempts.clear()
+        await world.launch(
+            numbers(6), spread="sticky", settings={"sticky-wait": "60s", "sim-day": "8"}, again=True
+        )
+        assert world.states() == {"delivered": 6}
+        used = Counter(port_of(attempt) for attempt in world.attempts)
+        assert used == {1: 2, 2: 4}  # its own SIM had room for two more today
+        first = min(attempt.t for attempt in world.attempts)
+        assert all(a.t - first >= 55 for a in world.attempts if port_of(a) == 2)
+        world.check()

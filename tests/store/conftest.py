@@ -113,6 +113,7 @@ class Bench:
         most_tasks: int = 100,
         only_place: bool = False,
         epoch: int | None = None,
+        **more: Any,
     ) -> list[ClaimedTask]:
         gateway_id = self.gateway(gateway)
         order = ClaimOrder(
@@ -125,6 +126,7 @@ class Bench:
             most_tasks=most_tasks,
             only_place=only_place,
             now_ms=self.now,
+            **more,
         )
         claimed: list[ClaimedTask] = self.do(claim_due, order, self.build)
         return claimed

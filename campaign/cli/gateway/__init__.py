@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "set": f"{_HERE}.registry.set_",
     "remove": f"{_HERE}.registry.remove",
     "test": f"{_HERE}.probe.test",
+    "quotas": f"{_HERE}.quotas.quotas",
     "ports": f"{_HERE}.ports.ports",
     "subscribe": f"{_HERE}.subscribe.subscribe",
     "lock": f"{_HERE}.commands.lock",

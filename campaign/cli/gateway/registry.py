@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 from pathlib import Path
 
 import click
@@ -224,7 +225,11 @@ def set_(
       campaign gateway set office max-chars=600 tid-memory=0
     """
     secret = chosen_secret(password_env, password_file, password_stdin, needed=False)
-    now_set = trio.run(functools.partial(gateways.alter, context.site, name, pairs, secret))
+    now_set = trio.run(
+        functools.partial(
+            gateways.alter, context.site, name, pairs, secret, f"operator {getpass.getuser()}"
+        )
+    )
     if secret is not None:
         _warn_of_variable(context, secret)
     if context.json:
