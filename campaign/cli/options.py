@@ -9,8 +9,11 @@ from typing import Any, TypeVar
 import click
 
 from campaign.errors import UsageError
+from campaign.lists.tariffs import read_tariff
 from campaign.planner.options import CampaignOptions
 from campaign.planner.settings import parse_pairs
+from campaign.planner.spread import SPREADS
+from campaign.planner.tariffs import overlaid
 from campaign.service.sources import parse_sources
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +39,22 @@ _WHERE = (
         "--gateway", "gateways", multiple=True, metavar="G", help="Only this gateway; repeatable."
     ),
     click.option("--ports", default="all", show_default=True, help="Only these ports, as 1-8,12."),
+    click.option(
+        "--route",
+        "routes",
+        multiple=True,
+        metavar="PREFIX=TARGET",
+        help="Who serves numbers that begin so, as 8613=@CMCC or 86=gw1:1-8+gw2; * is the rest, "
+        "! is nobody; repeatable, the longest prefix wins.",
+    ),
+    click.option(
+        "--spread",
+        type=click.Choice(SPREADS),
+        default="even",
+        show_default=True,
+        help="Which port is next: the emptiest, in turn, the one with fewest SMS parts today, or "
+        "the SIM that wrote to the recipient before.",
+    ),
 )
 
 _PACE = (
@@ -72,6 +91,21 @@ _OUTCOME = (
     ),
 )
 
+_COST = (
+    click.option(
+        "--cost",
+        multiple=True,
+        metavar="PREFIX=PRICE",
+        help="What one SMS part to such a number costs, as 8613=0.045; * is the rest; repeatable.",
+    ),
+    click.option(
+        "--tariff",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The same from a CSV file with prefix,price lines; --cost beats it.",
+    ),
+)
+
 _LIST = (
     click.option("--region", metavar="CN", help="Country of numbers written without its code."),
     click.option("--phone-column", metavar="C", help="Header or position of the phone column."),
@@ -87,7 +121,7 @@ _SETTINGS = (
     ),
 )
 
-_LAUNCH_OPTIONS = (*_MESSAGE, *_WHERE, *_PACE, *_WHEN, *_OUTCOME, *_LIST, *_SETTINGS)
+_LAUNCH_OPTIONS = (*_MESSAGE, *_WHERE, *_PACE, *_WHEN, *_OUTCOME, *_COST, *_LIST, *_SETTINGS)
 
 
 def _sources(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Any:
@@ -118,13 +152,19 @@ def campaign_options(
     settings: tuple[str, ...] = (),
     gateways: tuple[str, ...] = (),
     mms: tuple[Path, ...] = (),
+    cost: tuple[str, ...] = (),
+    tariff: Path | None = None,
     **options: Any,
 ) -> CampaignOptions:
     """What `launch_options` parsed, as one checked value (without message and files)."""
     options.pop("message", None)
     if mms and options.get("subject") is None:
         options["subject"] = ""
-    chosen = CampaignOptions(gateways=gateways, settings=parse_pairs(settings), **options)
+    if tariff is not None:
+        cost = overlaid(read_tariff(tariff), cost)
+    chosen = CampaignOptions(
+        gateways=gateways, settings=parse_pairs(settings), cost=cost, **options
+    )
     chosen.check()
     return chosen
 

@@ -12,6 +12,7 @@ import click
 from campaign.cli.context import Context, json_option, pass_context
 from campaign.cli.listing import print_facts
 from campaign.cli.options import campaign_options, launch_options, read_message
+from campaign.planner.tariffs import flat
 from campaign.service.planning import Plan, PlanRequest, plan_json
 from campaign.service.planning import plan as make_plan
 
@@ -58,10 +59,9 @@ def plan(
         list=source,
         list_name="stdin" if list_path == "-" else Path(list_path).name,
         message=read_message(message, mms),
-        options=campaign_options(mms=mms, **options),
+        options=campaign_options(mms=mms, **_priced(cost_per_segment, options)),
         mms=mms,
         rejects=rejects,
-        cost_per_sms=cost_per_segment,
     )
     made = make_plan(context.site, request)
     if context.json:
@@ -70,6 +70,13 @@ def plan(
     _print(made)
     for warning in made.warnings:
         context.say(f"note: {warning}")
+
+
+def _priced(cost_per_segment: float | None, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with one price for all, should that be what was asked for."""
+    if cost_per_segment is None:
+        return options
+    return {**options, "cost": (*options["cost"], flat(cost_per_segment))}
 
 
 def _print(made: Plan) -> None:
@@ -86,7 +93,7 @@ def _print(made: Plan) -> None:
             ("done, earliest", _shown(made.finish.earliest)),
             ("done, expected", _shown(made.finish.expected)),
             ("done, latest", _shown(made.finish.latest)),
-            ("cost", made.cost),
+            ("cost", None if made.cost is None else made.cost.shown),
         )
     )
 

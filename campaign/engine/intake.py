@@ -129,6 +129,7 @@ async def intake(
     """
     gateways = await run.store.read(chosen_gateways, request.options.gateways)
     request.options.check()
+    request.options.parsed_routes.check_gateways(row.name for row in gateways)
     max_chars = min(
         with_overrides(Settings(), {**row.settings, **request.options.settings}).max_chars
         for row in gateways

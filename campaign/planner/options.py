@@ -5,7 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from campaign.planner.durations import Interval, Rate
+from campaign.planner.routes import Routes
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.spread import Spread
+from campaign.planner.tariffs import Tariff
 from campaign.planner.windows import Window
 from campaign.protocol.ports import AllPorts, parse_selection
 
@@ -58,6 +61,7 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def check(self) -> None:
         """Raise `UsageError` for the first option that cannot be."""
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
+        _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff
         self.allows_port(1)
         with_overrides(Settings(), self.settings)
 
@@ -80,9 +84,26 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def parsed_window(self) -> Window | None:
         """The sending window, or None for any time."""
-        if self.window in (None, "", "any") and not self.days:
+        if self.window in (None, "", "any") and not self.days and not self.skip_dates:
             return None
-        return Window.parse(self.window or "any", days=self.days, timezone=self.timezone or "UTC")
+        return Window.parse(
+            self.window or "any",
+            days=self.days,
+            timezone=self.timezone or "UTC",
+            skip=self.skip_dates,
+        )
+
+    @property
+    def parsed_routes(self) -> Routes:
+        return Routes.parse(self.routes)
+
+    @property
+    def parsed_spread(self) -> Spread:
+        return Spread.parse(self.spread)
+
+    @property
+    def parsed_tariff(self) -> Tariff:
+        return Tariff.parse(self.cost)
 
     @property
     def attempts(self) -> int:

@@ -52,6 +52,8 @@ class Settings:
     sample_period: float = 600.0
     delete_fetched: bool = False
     on_unknown: str = "hold"
+    sticky_wait: float = 600.0
+    auto_switch: bool = False
 
     @property
     def doubt_wait(self) -> float:
@@ -96,6 +98,9 @@ MEANINGS: Mapping[str, str] = {
     "on-unknown": "what is decided by itself when a task is closed as unknown or a timeout is "
     "reported, by cause, as timeout:assume-sent,reboot:resend; causes not named are held, and so "
     "is whoever becomes unknown in another way",
+    "sticky-wait": "how long a recipient waits for the SIM that wrote to them before, where it "
+    "cannot send; 0: not at all",
+    "auto-switch": "switch a port whose SIM has used up a limit to another SIM of it with room",
 }
 
 _CHOICES = {
@@ -106,7 +111,7 @@ _CHOICES = {
 }
 _SMSC = re.compile(r"\+?[0-9]{3,20}|")
 
-_MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait", "legacy_gap"})
+_MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait", "legacy_gap", "sticky_wait"})
 
 
 def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings:

@@ -3,14 +3,15 @@
 A window opens at the first moment the local clock shows its start and closes at the first moment
 it shows its end; between the two it stays open whatever the clock does. Where daylight saving
 skips the hour shown, the moment of the skip counts. A window across midnight belongs to the day
-on which it opens.
+on which it opens. On a date to skip nothing goes out: no window opens, and one that came across
+midnight ends there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,7 +28,8 @@ _HORIZON_DAYS: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Open from `start` to `end` (minutes of the local day) on `days` (Monday is 0).
+    """Open from `start` to `end` (minutes of the local day) on `days` (Monday is 0), but not on the
+    dates of `skip`.
 
     `end` at or before `start` lies on the following day; 0 to 1440 is the whole day.
     """
@@ -37,20 +39,37 @@ class Window:
     days: frozenset[int]
     zone: tzinfo
     text: str
+    skip: frozenset[date] = frozenset()
 
     @classmethod
-    def parse(cls, hours: str = "any", *, days: str | None = None, timezone: str = "UTC") -> Self:
-        """`hours` as "08:00-21:00" or "any", `days` as "mon-sat" or "mon,wed,fri" (none: all).
+    def parse(
+        cls,
+        hours: str = "any",
+        *,
+        days: str | None = None,
+        timezone: str = "UTC",
+        skip: Iterable[str] = (),
+    ) -> Self:
+        """`hours` as "08:00-21:00" or "any", `days` as "mon-sat" or "mon,wed,fri" (none: all),
+        `skip` dates as "2026-12-25".
 
         Raises UsageError for anything else and for an unknown time zone.
         """
         start, end = _hours(hours)
-        shown = " ".join(part for part in (hours.strip(), days and days.strip(), timezone) if part)
-        return cls(start, end, _days(days), _zone(timezone), shown)
+        dates = frozenset(map(_date, skip))
+        without = f"without {', '.join(sorted(map(str, dates)))}" if dates else ""
+        parts = (hours.strip(), days and days.strip(), timezone, without)
+        shown = " ".join(part for part in parts if part)
+        return cls(start, end, _days(days), zone_named(timezone), shown, dates)
+
+    def in_zone(self, zone: ZoneInfo) -> Self:
+        """The same hours, days and dates by the clocks of another zone."""
+        return replace(self, zone=zone)
 
     @property
     def is_always_open(self) -> bool:
-        return self.days == _EVERY_DAY and (self.start, self.end) == (0, _DAY_MINUTES)
+        whole = (self.start, self.end) == (0, _DAY_MINUTES)
+        return self.days == _EVERY_DAY and whole and not self.skip
 
     def is_open(self, now: datetime) -> bool:
         """Whether a message may go out at `now` (aware)."""
@@ -80,33 +99,42 @@ class Window:
     def _around(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Openings as aware UTC, in order, from the day before `now` on."""
         today = _aware(now).astimezone(self.zone).date()
-        for offset in range(-1, _HORIZON_DAYS):
+        for offset in range(-1, _HORIZON_DAYS + 7 * len(self.skip)):
             day = today + timedelta(days=offset)
-            if day.weekday() not in self.days:
+            if day.weekday() not in self.days or day in self.skip:
                 continue
-            opens = self._moment(day, self.start)
-            overnight = _DAY_MINUTES if self.end <= self.start else 0
-            closes = self._moment(day, self.end + overnight)
+            opens = first_shown(day, self.start, self.zone)
+            tomorrow = day + timedelta(days=1)
+            if self.end > self.start:
+                closes = first_shown(day, self.end, self.zone)
+            elif tomorrow in self.skip:
+                closes = first_shown(tomorrow, 0, self.zone)
+            else:
+                closes = first_shown(day, self.end + _DAY_MINUTES, self.zone)
             if opens < closes:  # not wholly inside the skipped hour
                 yield opens, closes
 
-    def _moment(self, day: date, minutes: int) -> datetime:
-        """When the local clock first shows `minutes` of `day`."""
-        midnight = datetime(day.year, day.month, day.day, tzinfo=self.zone)
-        local = midnight + timedelta(minutes=minutes)  # wall-clock arithmetic: same zone
-        moment = local.replace(fold=0).astimezone(UTC)
-        if moment.astimezone(self.zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-            return moment
-        # Skipped: find the jump, which lies between the two readings of the missing time.
-        before, after = local.replace(fold=1).astimezone(UTC), moment
-        offset_before = before.astimezone(self.zone).utcoffset()
-        while after - before > timedelta(seconds=1):
-            middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
-            if middle.astimezone(self.zone).utcoffset() == offset_before:
-                before = middle
-            else:
-                after = middle
-        return after
+
+def first_shown(day: date, minutes: int, zone: tzinfo) -> datetime:
+    """When the local clock first shows `minutes` of `day`; aware UTC.
+
+    Where daylight saving skips that time, the moment of the skip.
+    """
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    local = midnight + timedelta(minutes=minutes)  # wall-clock arithmetic: same zone
+    moment = local.replace(fold=0).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return moment
+    # Skipped: find the jump, which lies between the two readings of the missing time.
+    before, after = local.replace(fold=1).astimezone(UTC), moment
+    offset_before = before.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if middle.astimezone(zone).utcoffset() == offset_before:
+            before = middle
+        else:
+            after = middle
+    return after
 
 
 def _aware(now: datetime) -> datetime:
@@ -153,10 +181,19 @@ def _day(word: str, text: str) -> int:
 _ENDINGS: Final = ("day", "sday", "nesday", "rsday", "day", "urday", "day")
 
 
-def _zone(name: str) -> ZoneInfo:
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise UsageError(f"date to skip {text!r}: write it as 2026-12-25") from error
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The zone of an IANA name. Raises `UsageError` where this machine has no data of it."""
     try:
         return ZoneInfo(name.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UsageError(
-            f"unknown time zone {name!r}: use a name such as Asia/Shanghai or Europe/London"
+            f"unknown time zone {name!r}: use a name such as Asia/Shanghai or Europe/London (or"
+            " this machine has no data of it: install its tzdata)"
         ) from error

@@ -9,7 +9,9 @@ from typing import Any
 
 from campaign.planner.rulings import Decision
 from campaign.planner.states import RecipientState
+from campaign.planner.tariffs import Cost
 from campaign.store.campaigns import CampaignRow, shown_counts
+from campaign.store.costs import parts_sent
 from campaign.store.summary import (
     by_gateway,
     by_reason,
@@ -74,6 +76,9 @@ class Figures:
     unproved: tuple[int, int] = (0, 0)
     """Of those sent, how many on somebody's word only; and how many others that may be sent."""
 
+    costs: tuple[Cost, Cost] | None = None
+    """Of what was sent, and on top of it of what may have been; None without a tariff."""
+
     @property
     def adds_up(self) -> bool:
         return self.recipients == sum(self.counts.values())
@@ -128,7 +133,29 @@ def gather(conn: sqlite3.Connection, campaign: CampaignRow) -> Figures:
         saved=saved,
         decisions=decisions(conn, campaign.id),
         unproved=unproved_counts(conn, campaign.id),
+        costs=_costs(conn, campaign),
     )
+
+
+def _costs(conn: sqlite3.Connection, campaign: CampaignRow) -> tuple[Cost, Cost] | None:
+    tariff = campaign.options.parsed_tariff
+    if not tariff:
+        return None
+    sent, maybe = parts_sent(conn, campaign.id, tariff.prices)
+    return tariff.cost(sent), tariff.cost(maybe)
+
+
+def cost_rows(figures: Figures) -> list[tuple[str, str]]:
+    """What was spent, as (words, amount); nothing without a tariff."""
+    if figures.costs is None:
+        return []
+    sent, maybe = figures.costs
+    rows = [("cost of what was sent", sent.shown)]
+    if maybe.amount or maybe.unpriced:
+        rows.append(("and at most, for what may have been sent", maybe.shown))
+    if sent.unpriced + maybe.unpriced:
+        rows.append(("SMS parts without a price, not in it", str(sent.unpriced + maybe.unpriced)))
+    return rows
 
 
 def percent(n: int, total: int) -> str:

@@ -21,6 +21,7 @@ from campaign.reports.figures import (
     MEANINGS,
     READING_ORDER,
     Figures,
+    cost_rows,
     percent,
     took,
 )
@@ -64,6 +65,7 @@ def write_html(
         unknown=figures.counts[RecipientState.UNKNOWN],
         sent_bounds=figures.sent_bounds,
         equation=figures.equation(_grouped),
+        costs=cost_rows(figures),
         reasons=figures.reasons[:_MOST_REASONS],
         rows=shown,
         covered=figures.covered(states),

@@ -49,12 +49,25 @@ def _campaign(conn: sqlite3.Connection, figures: Figures, now: datetime) -> dict
         "incidents": figures.incidents,
         "retries": {"tries": figures.tries, "sent": figures.saved},
         "decisions": figures.decisions,
+        "cost": _cost(figures),
         "list": campaign.list_name,
         "message": campaign.message,
         "created_at": ledger_time(campaign.created_ms),
         "started_at": ledger_time(campaign.started_ms),
         "finished_at": ledger_time(campaign.finished_ms),
         "reported_at": ledger_time(int(now.timestamp()) * 1000),
+    }
+
+
+def _cost(figures: Figures) -> dict[str, Any] | None:
+    """What was sent, on top of it what may have been, and SMS parts no price was given for."""
+    if figures.costs is None:
+        return None
+    sent, maybe = figures.costs
+    return {
+        "sent": sent.number,
+        "unknown": maybe.number,
+        "unpriced_segments": sent.unpriced + maybe.unpriced,
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from campaign.planner.states import RecipientState
 from campaign.reports.cells import terminal_text
-from campaign.reports.figures import DECISION_MEANINGS, Figures, percent, took
+from campaign.reports.figures import DECISION_MEANINGS, Figures, cost_rows, percent, took
 from campaign.reports.rows import ReportRow, full_reason, ledger_time
 
 _MOST_REASONS = 20
@@ -117,7 +117,7 @@ def _remarks(figures: Figures) -> list[str]:
     lines = [f"incidents: {kinds}"]
     if figures.retry_sentence:
         lines.append(f"retries: {figures.retry_sentence}")
-    return lines
+    return lines + [f"{words}: {amount}" for words, amount in cost_rows(figures)]
 
 
 def _unknown(figures: Figures) -> list[str]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from campaign.errors import CampaignError
-from campaign.reports.figures import DECISION_MEANINGS, MEANINGS, READING_ORDER, Figures
+from campaign.reports.figures import DECISION_MEANINGS, MEANINGS, READING_ORDER, Figures, cost_rows
 from campaign.reports.rows import ReportRow, full_reason, own_names
 from campaign.store.summary import REPORT_COLUMNS
 
@@ -98,6 +98,7 @@ def _totals(sheet: Any, bold: Any, figures: Figures) -> None:
         ("list", campaign.list_name),
         ("recipients", figures.recipients),
         ("refused rows", campaign.refused),
+        *cost_rows(figures),
         (),
         ("state", "recipients", "meaning"),
         *((str(state), figures.counts[state], MEANINGS[state]) for state in READING_ORDER),

@@ -21,17 +21,26 @@ from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
 from campaign.planner.forecast import Forecast, Pacing, Workload, deal, forecast, task_count
 from campaign.planner.options import CampaignOptions
+from campaign.planner.tariffs import Cost, Tariff
 from campaign.planner.template import Template
 from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.text import Encoding
 from campaign.reports.rejects import write_rejects
 from campaign.service.defaults import settle_window
 from campaign.service.ledger import has_ledger, read
-from campaign.service.remarks import Texts, list_warnings, tally, text_warnings, window_warnings
+from campaign.service.remarks import (
+    Texts,
+    cost_warnings,
+    list_warnings,
+    tally,
+    text_warnings,
+    window_warnings,
+)
 from campaign.service.site import Site
 from campaign.service.spooling import spooled
 from campaign.store.attachments import StoredAttachment
 from campaign.store.campaigns import NewRecipient, Refusal, add_recipients, create_campaign
+from campaign.store.costs import parts_to_send
 from campaign.store.door import transaction
 from campaign.store.draft import DraftFigures, draft_figures, refusal_counts
 from campaign.store.gateways import GatewayRow, list_gateways, list_ports
@@ -44,15 +53,13 @@ _CHUNK = 1000
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What to plan. `rejects` is where refused rows are written, None for nowhere;
-    `cost_per_sms` is in whatever currency the operator thinks."""
+    """What to plan. `rejects` is where refused rows are written, None for nowhere."""
 
     list: Path | BinaryIO
     list_name: str
     message: str
     options: CampaignOptions
     rejects: Path | None = None
-    cost_per_sms: float | None = None
     mms: Sequence[Path] = ()
 
 
@@ -79,7 +86,7 @@ class Plan:
     texts: dict[Encoding, int]
     tasks: int
     finish: Forecast
-    cost: float | None
+    cost: Cost | None
     per_port: tuple[PlannedPort, ...]
     warnings: tuple[str, ...]
     mms: str | None = None
@@ -126,6 +133,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             )
             campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
             figures = draft_figures(conn, campaign_id)
+            cost = _cost(conn, campaign_id, options.parsed_tariff)
             refused_by = refusal_counts(conn, campaign_id)
             _write_rejects(conn, campaign_id, request.rejects)
             if not figures.recipients:
@@ -154,9 +162,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
         texts=dict(texts.encodings),
         tasks=_tasks(figures, len(ports.numbers), pacing, _task_size(gateways, options)),
         finish=forecast(site.env.wall(), work, pacing),
-        cost=(
-            None if request.cost_per_sms is None else round(request.cost_per_sms * figures.parts, 6)
-        ),
+        cost=cost,
         per_port=tuple(
             PlannedPort(*port, recipients)
             for port, recipients in zip(
@@ -167,10 +173,17 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             *list_warnings(figures, refused_by),
             *text_warnings(request.message, columns, texts, figures.recipients),
             *ports.warnings,
+            *cost_warnings(cost),
             *window_warnings(pacing.window, site.env.wall()),
         ),
         mms=_mms_words(files) if options.is_mms else None,
     )
+
+
+def _cost(conn: sqlite3.Connection, campaign_id: int, tariff: Tariff) -> Cost | None:
+    if not tariff:
+        return None
+    return tariff.cost(parts_to_send(conn, campaign_id, tariff.prices))
 
 
 def _mms_words(files: Sequence[StoredAttachment]) -> str:
@@ -311,7 +324,7 @@ def plan_json(made: Plan) -> dict[str, Any]:
             "expected": _moment(finish.expected),
             "latest": _moment(finish.latest),
         },
-        "cost": made.cost,
+        "cost": None if made.cost is None else made.cost.number,
         "per_port": [
             {
                 "gateway": port.gateway,

@@ -13,6 +13,7 @@ from campaign.planner.advice import (
     lookalike_fields,
     name_characters,
 )
+from campaign.planner.tariffs import Cost
 from campaign.planner.windows import Window
 from campaign.protocol.text import Encoding, encoding_of
 from campaign.store.draft import DraftFigures
@@ -46,6 +47,15 @@ def list_warnings(figures: DraftFigures, refused_by: Mapping[str, int]) -> Itera
         yield "give placeholders a default, as {name|friend}, to keep rows without a value"
     if figures.opted_out:
         yield f"{figures.opted_out} of the recipients have opted out and will be skipped"
+
+
+def cost_warnings(cost: Cost | None) -> Iterator[str]:
+    """SMS parts that the tariff leaves out."""
+    if cost is not None and cost.unpriced:
+        yield (
+            f"{cost.unpriced} SMS parts go to numbers that no --cost covers: they are not in the"
+            " sum; give the rest a price, as --cost '*=0.05'"
+        )
 
 
 def tally(refused_by: Mapping[str, int]) -> str:

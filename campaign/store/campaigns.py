@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from campaign.errors import UsageError
+from campaign.planner.lanes import Lane
 from campaign.planner.options import CampaignOptions
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.journal import Tally, decide
+from campaign.store.lanes import LANES_COLUMN, ONLY_LANE, add_lanes, read_lanes
 from campaign.store.unproved import back_to_unknown, unproved_waiting
 
 _DAY_MS = 86_400_000
@@ -37,6 +39,9 @@ class CampaignRow:
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
+    start_ms: int | None = None
+    deadline_ms: int | None = None
+    lanes: tuple[Lane, ...] = ONLY_LANE
     hold: str | None = None
     """Why all its waiting recipients are held at the moment (paused, window); see `with_hold`."""
 
@@ -61,6 +66,7 @@ class NewRecipient(NamedTuple):
     text: str | None
     columns: str | None
     parts: int
+    lane: int = 0
 
 
 class Refusal(NamedTuple):
@@ -74,7 +80,7 @@ class Refusal(NamedTuple):
 
 _COLUMNS = (
     "id, name, state, waiting_for, list_name, message, columns, options, fingerprint, refused,"
-    " created_ms, started_ms, finished_ms"
+    f" created_ms, started_ms, finished_ms, start_ms, deadline_ms, {LANES_COLUMN}"
 )
 
 
@@ -86,6 +92,7 @@ def _campaign(row: sqlite3.Row) -> CampaignRow:
             "state": CampaignState(values["state"]),
             "columns": tuple(json.loads(values["columns"])),
             "options": CampaignOptions.decode(values["options"]),
+            "lanes": read_lanes(values["lanes"]),
         }
     )
 
@@ -119,13 +126,17 @@ def add_recipients(
     campaign_id: int,
     rows: Sequence[NewRecipient],
     refusals: Sequence[Refusal],
+    lanes: Sequence[Lane] = (),
 ) -> list[NewRecipient]:
-    """Store a chunk of a list; returns the rows that repeat a number (stored as refusals too)."""
+    """Store a chunk of a list with the lanes it brings; returns the rows that repeat a number
+    (stored as refusals too)."""
+    add_lanes(conn, campaign_id, lanes)
     (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
     conn.executemany(
         """
-        INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, state)
-        VALUES (?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (number, campaign_id) DO NOTHING
+        INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, lane,
+                                state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (number, campaign_id) DO NOTHING
         """,
         [(base + i, campaign_id, *row) for i, row in enumerate(rows, 1)],
     )
