@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from campaign.planner.lanes import Hours
 from campaign.planner.pacing import Bucket
-from campaign.planner.workload import Conditions, Demand, Openings
+from campaign.planner.workload import Conditions, Demand, Group
 
 Civil = Callable[[float], datetime]
 """Civil time of a moment of the forecast, which counts seconds from its own beginning."""
@@ -18,22 +19,22 @@ Civil = Callable[[float], datetime]
 class Gate:
     """Whether one group may send now, and when that changes; civil time is asked at edges only."""
 
-    def __init__(self, openings: Openings | None, civil: Civil) -> None:
-        self._openings = openings
+    def __init__(self, hours: Hours, civil: Civil) -> None:
+        self._hours = hours
         self._civil = civil
-        self.is_open = openings is None
-        self.edge = math.inf if openings is None else -math.inf
+        self.is_open = not hours.is_bounded
+        self.edge = -math.inf if hours.is_bounded else math.inf
         """When it closes, or opens."""
 
     def look(self, at: float) -> None:
         """Be what it is at `at`."""
-        openings = self._openings
-        if openings is None or at < self.edge:
+        if at < self.edge:
             return
         now = self._civil(at)
-        self.is_open = openings.is_open(now)
-        change = openings.closes_at(now) if self.is_open else openings.next_open(now)
-        self.edge = math.inf if change is None else at + (change - now).total_seconds()
+        phase = self._hours.phase(now)
+        self.is_open = phase.is_open
+        until = phase.until
+        self.edge = math.inf if until is None else at + (until - now).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,9 @@ class Load:
         self.weight = demand.weight
         self.bucket, self.part_bucket = Bucket(), Bucket()
         self.gap, self.part_gap = demand.gap, demand.part_gap
-        gates: dict[int, Gate] = {}
+        gates: dict[Hours, Gate] = {}
         self._gates = [
-            gates.setdefault(id(group.openings), Gate(group.openings, civil))
-            for group in demand.groups
+            gates.setdefault(group.hours, Gate(group.hours, civil)) for group in demand.groups
         ]
         tries = max(1, conditions.attempts)
         self._waiting = [[0] * len(demand.groups) for _ in range(tries)]
@@ -90,6 +90,15 @@ class Load:
             for row in self._waiting
             for count, gate in zip(row, self._gates, strict=True)
             if gate.is_open
+        )
+
+    def open_for(self, takes: Callable[[Group], bool], *, in_parts: bool = False) -> int:
+        """How many messages (or SMS parts) may be sent now by whoever `takes` them."""
+        return sum(
+            count * (group.parts if in_parts else 1)
+            for row in self._waiting
+            for count, gate, group in zip(row, self._gates, self._groups, strict=True)
+            if gate.is_open and count and takes(group)
         )
 
     @property
@@ -131,13 +140,17 @@ class Load:
         """When the last message taken goes out by its rates: a gap before the next one may."""
         return max(self.bucket.next_at - self.gap, self.part_bucket.next_at - self.part_gap * parts)
 
-    def take(self, messages: int, at: float) -> Taken:
-        """Take so many of those that may go: failed ones first, then groups in proportion."""
+    def take(self, messages: int, at: float, takes: Callable[[Group], bool] | None = None) -> Taken:
+        """Take so many of those that may go (and that somebody `takes`): failed ones first, then
+        groups in proportion."""
         lots: list[tuple[int, int, int]] = []
         want = messages
         for failures in reversed(range(len(self._waiting))):
             row = self._waiting[failures]
-            shown = [n if gate.is_open else 0 for n, gate in zip(row, self._gates, strict=True)]
+            shown = [
+                n if gate.is_open and (takes is None or takes(group)) else 0
+                for n, gate, group in zip(row, self._gates, self._groups, strict=True)
+            ]
             for group, count in enumerate(proportional(min(want, sum(shown)), shown)):
                 if count:
                     row[group] -= count

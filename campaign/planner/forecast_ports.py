@@ -44,6 +44,8 @@ class ForeseenPort:
     segments: int = 0
     spent_at: float | None = None
     spent: tuple[str, datetime | None] | None = None
+    parts: float = 0.0
+    """SMS parts in the mean of those it may serve, where that is not everybody."""
     _marked: tuple[int, int, int] = (0, 0, 0)
     is_short: bool = False
     """Whether its quota, not the time, was what let so few go in the last slice."""

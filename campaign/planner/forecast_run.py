@@ -10,16 +10,16 @@ of the recipients, not with their number.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from campaign.planner.forecast_load import Load, Taken, paid, tokens
+from campaign.planner.forecast_deal import Lot, deal_anywhere, deal_by_routes
+from campaign.planner.forecast_load import Load, paid, tokens
 from campaign.planner.forecast_ports import ForeseenPort, PortLoad
 from campaign.planner.forecast_quotas import Calendar, SimQuota
 from campaign.planner.pacing import Bucket
 from campaign.planner.routing import Turn, plan_turn
-from campaign.planner.split import Grant
 from campaign.planner.workload import Conditions, Demand, PlannedSim
 
 HORIZON = 3650 * 86400.0
@@ -89,7 +89,10 @@ class ForecastRun:
         self._parts = 1.0
         self._pauses: list[tuple[float, float, str]] = []
         self._mark = (0.0, self._ours.left, 0)
-        self._never = not sims
+        # whom no port may ever serve
+        lost = [group for group in ours.groups if not any(sim.serves(group) for sim in sims)]
+        self._never = not sims or any(group.messages for group in lost)
+        self._routed = any(group.route for demand in (ours, *others) for group in demand.groups)
         deadline = conditions.deadline
         self._deadline = math.inf if deadline is None else (deadline - now).total_seconds()
         self._is_late = False
@@ -134,41 +137,57 @@ class ForecastRun:
         """Send what fits until `edge`, or a sixteenth of what is left; else wait."""
         waiting = sum(load.open_messages for load in self._loads)
         self._parts = sum(load.open_parts for load in self._loads) / waiting
-        steps = [port.step(self._parts) for port in self._ports]
+        if self._routed:
+            for port in self._ports:
+                port.parts = self._parts_for(port)
+        steps = [port.step(port.parts or self._parts) for port in self._ports]
         capacity = sum(1 / step for step in steps)
         begins = max(self._at, min(port.ready for port in self._ports))
         ours = self._ours.open_messages
         left = ours * sum(load.open_messages > 0 for load in self._loads) if ours else waiting
         slice_ = max(min(steps), left / (_SLICES * capacity))
         end = min(edge, self._quota_edge(), begins + slice_)
+        if not ours:  # others go on while ours wait
+            end = max(begins + _TICK, min(end, self._ours.due, self._ours.edge))
         if begins >= edge:
             self._skip(edge, "")
             return
         turns = self._turns(end, capacity)
-        grants = [(name, grant) for name, turn in turns for grant in turn.grants]
+        room = [
+            (self._by_place[name, grant.port], grant.count)
+            for name, turn in turns
+            for grant in turn.grants
+        ]
         if not ours:
             self._pause(self._at, min(end, self._ours.edge), CLOSED)
-        if grants:
-            self._send(grants, begins, end)
+        if room and self._send(room, begins, end):
             spent = all(port.is_short for port in self._ports)
             self._at = max(self._at, min(end, max(p.ready for p in self._ports))) if spent else end
             return
-        wakes = [turn.wake_at for _, turn in turns if turn.wake_at is not None]
-        paced = [
-            bucket.next_at for load in self._loads for bucket in (load.bucket, load.part_bucket)
-        ]
-        paced += [bucket.next_at for pair in self._buckets.values() for bucket in pair]
-        times = [at for at in (*wakes, *paced, edge) if at > self._at]
-        self._skip(
-            min(times, default=math.inf), "; ".join(sorted({t.why for _, t in turns} - {""}))
-        )
+        whys = sorted({turn.why for _, turn in turns} - {""})
+        self._skip(min(self._next_times(turns, edge), default=math.inf), "; ".join(whys))
+
+    def _parts_for(self, port: ForeseenPort) -> float:
+        """SMS parts of a message, in the mean, of those a port may serve; 0: nobody."""
+        messages = sum(load.open_for(port.sim.serves) for load in self._loads)
+        parts = sum(load.open_for(port.sim.serves, in_parts=True) for load in self._loads)
+        return parts / messages if messages else 0.0
+
+    def _next_times(self, turns: Iterable[tuple[str | None, Turn]], edge: float) -> list[float]:
+        """When something may be sent again: a port, a rate, a window, one that failed."""
+        times = [turn.wake_at for _, turn in turns if turn.wake_at is not None]
+        for load in self._loads:
+            times += [load.bucket.next_at, load.part_bucket.next_at, load.due]
+        times += [bucket.next_at for pair in self._buckets.values() for bucket in pair]
+        times += [port.ready for port in self._ports]
+        return [at for at in (*times, edge) if self._at < at < math.inf]
 
     def _turns(self, end: float, capacity: float) -> list[tuple[str | None, Turn]]:
         """The planner's turn at each gateway: each gets its part of what the rates let go."""
         now = self._civil(self._at)
         most = sum(self._most(load, end) for load in self._loads)
         seen = {
-            name: [port.look(self._at, end, self._parts, now) for port in ports]
+            name: [port.look(self._at, end, port.parts or self._parts, now) for port in ports]
             for name, ports in self._gateways.items()
         }
         queued = sum(facts.outstanding for ports in seen.values() for facts in ports)
@@ -198,49 +217,34 @@ class ForecastRun:
             tokens(part, gaps[1].get(name, 0.0) * self._parts, self._at, end),
         )
 
-    def _send(self, grants: Sequence[tuple[str | None, Grant]], begins: float, end: float) -> None:
-        total = sum(grant.count for _, grant in grants)
+    def _send(self, room: Sequence[tuple[ForeseenPort, int]], begins: float, end: float) -> bool:
+        """Send through ports with room for so many; False if nobody could go there."""
         paced = self._ours.paced_at(self._at)
-        taken = self._take(total, end)
-        parts = sum(lot.parts for lot in taken) / total
-        ours = taken[0]
-        figures = (ours.first_tries, ours.messages, ours.parts)
-        seen, shown = 0, [0, 0, 0]
-        for name, grant in grants:
-            port = self._by_place[name, grant.port]
-            seen += grant.count
-            upto = [figure * seen // total for figure in figures]
-            port.recipients += upto[0] - shown[0]
-            port.messages += upto[1] - shown[1]
-            port.segments += upto[2] - shown[2]
-            charged = math.ceil(grant.count * parts - 1e-9)
-            over = port.send(self._at, grant.count, parts, self._civil(self._at), charged)
-            if upto[1] > shown[1]:
-                self._end = max(self._end, over)
-            shown = upto
-            self._pay_gateway(name, grant.count, parts)
-        if ours.messages and paced:
-            air = min(port.air(parts) for port in self._ports)
-            self._end = max(self._end, self._ours.last_start(parts) + air)
-        middle = begins + max((end - begins) / 2, min(p.step(parts) for p in self._ports))
-        for load, lot in zip(self._loads, taken, strict=True):
-            load.fail(lot, middle)
-
-    def _take(self, total: int, end: float) -> list[Taken]:
-        """Divide what is sent among the campaigns by their weights; what one leaves, others get."""
         most = [self._most(load, end) for load in self._loads]
-        counts = [0] * len(most)
-        while total > 0:
-            hungry = [i for i, count in enumerate(counts) if count < most[i]]
-            if not hungry:
-                break
-            weights = sum(self._loads[i].weight for i in hungry)
-            for i in hungry:
-                fair = max(1, total * self._loads[i].weight // weights)
-                more = min(fair, most[i] - counts[i], total)
-                counts[i] += more
-                total -= more
-        return [load.take(n, self._at) for load, n in zip(self._loads, counts, strict=True)]
+        deal = deal_by_routes if self._routed else deal_anywhere
+        dealt = deal(self._loads, room, most, self._at)
+        for lot in dealt.lots:
+            self._send_lot(lot)
+        last = [lot for lot in dealt.lots if lot.ours[1]]
+        if paced and last:
+            parts = last[-1].parts / last[-1].messages
+            air = min(lot.port.air(parts) for lot in last)
+            self._end = max(self._end, self._ours.last_start(parts) + air)
+        shortest = min(port.step(self._parts) for port in self._ports)
+        for load, taken in dealt.taken:
+            load.fail(taken, begins + max((end - begins) / 2, shortest))
+        return dealt.messages > 0
+
+    def _send_lot(self, lot: Lot) -> None:
+        port, parts = lot.port, lot.parts / lot.messages
+        port.recipients += lot.ours[0]
+        port.messages += lot.ours[1]
+        port.segments += lot.ours[2]
+        charged = math.ceil(lot.parts - 1e-9)
+        over = port.send(self._at, lot.messages, parts, self._civil(self._at), charged)
+        if lot.ours[1]:
+            self._end = max(self._end, over)
+        self._pay_gateway(port.sim.gateway, lot.messages, parts)
 
     def _pay_gateway(self, name: str | None, messages: int, parts: float) -> None:
         whole, part = self._buckets[name]

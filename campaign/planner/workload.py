@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Protocol
 
+from campaign.planner.lanes import Hours
 from campaign.planner.quotas import Caps, Usage
+from campaign.planner.routes import ANYWHERE, may_serve
 
 SIM_SECONDS = (4.0, 6.0, 10.0)
 """Seconds of air time of one SMS on one port: a good, a usual and a poor network."""
@@ -16,22 +17,15 @@ _MEASURED = (0.85, 1.0, 1.3)
 """What a measured pace may become: the air is not the same at every hour."""
 
 
-class Openings(Protocol):
-    """Civil times at which messages may go out (`planner.windows.Window` is one)."""
-
-    def is_open(self, now: datetime) -> bool: ...
-    def next_open(self, now: datetime) -> datetime: ...
-    def closes_at(self, now: datetime) -> datetime | None: ...
-
-
 @dataclass(frozen=True)
 class Group:
-    """Recipients alike: messages of so many SMS parts that may go out at the same times."""
+    """Recipients alike: messages of so many SMS parts that may go out at the same times and, by
+    their rule, through the same ports."""
 
     messages: int
     parts: int = 1
-    openings: Openings | None = None
-    """None: at any time."""
+    hours: Hours = field(default_factory=Hours)
+    route: str = ANYWHERE
 
 
 @dataclass(frozen=True)
@@ -72,6 +66,10 @@ class PlannedSim:
     caps: Caps = field(default_factory=Caps)
     usage: Usage = field(default_factory=Usage)
     zone: tzinfo = UTC
+    operator: str = ""
+
+    def serves(self, group: Group) -> bool:
+        return may_serve(group.route, self.gateway or "", self.port, self.operator)
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,7 @@ class Conditions:
     gateway_gaps: Mapping[str | None, float] = field(default_factory=dict)
     gateway_part_gaps: Mapping[str | None, float] = field(default_factory=dict)
     deadline: datetime | None = None
+    """When those who still wait are given up."""
 
 
 def measured(seconds: float) -> tuple[float, float, float]:
