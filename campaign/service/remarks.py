@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from campaign.engine.foresight import Outlook
 from campaign.planner.advice import (
     costly_characters,
     just_over,
     lookalike_fields,
     name_characters,
 )
+from campaign.planner.forecast import Forecast
 from campaign.planner.tariffs import Cost
 from campaign.planner.windows import Window
 from campaign.protocol.text import Encoding, encoding_of
@@ -88,3 +90,21 @@ def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
     if window is not None and not window.is_open(now):
         opens = window.next_open(now).astimezone(window.zone)
         yield f"the sending window ({window.text}) is closed now, it opens {opens:%Y-%m-%d %H:%M}"
+
+
+def forecast_warnings(found: Forecast, around: Outlook) -> Iterator[str]:
+    """What the forecast knows of failures, other campaigns and the deadline."""
+    if found.late:
+        yield f"{found.late} recipients would still wait at the deadline and expire"
+    failures = around.conditions.failures
+    if failures >= 0.0005:
+        yield f"{failures:.1%} of the messages are taken to fail at first, as they did lately"
+    others = sum(demand.messages for demand in around.others)
+    if others:
+        yield (
+            f"{len(around.others)} other campaign{'s' * (len(around.others) > 1)} with {others}"
+            " recipients waiting share these ports"
+        )
+    spent = sum(port.quota_out is not None for port in found.ports)
+    if spent:
+        yield f"{spent} of {len(found.ports)} SIMs use up a quota on the way"
