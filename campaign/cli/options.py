@@ -59,8 +59,16 @@ _WHERE = (
 
 _PACE = (
     click.option("--rate", help="For the whole campaign, as 20/s or 600/min; evenly spaced."),
+    click.option("--segment-rate", help="The same in SMS segments, as 30/s; both rates hold."),
     click.option("--per-port", help="For each port, as 6/min."),
     click.option("--interval", help="Random gap between two messages of a port, as 3s-6s."),
+    click.option(
+        "--daily-per-sim",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Send nothing through a SIM that has sent N segments today. A gateway's own limits"
+        " hold as well: the tightest counts.",
+    ),
 )
 
 _WHEN = (

@@ -8,20 +8,27 @@ import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.gates import shut
+from campaign.engine.limits import PortRoom, limits_of, remember_too_large, rooms, sims_of
 from campaign.engine.order import in_turn, served
+from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, whereabouts
+from campaign.engine.repacing import take_over_recalled
 from campaign.engine.returnpath import return_path
 from campaign.engine.runtime import Campaign, Gateway, Instant, Run, Waiting
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
-from campaign.engine.tokens import take_tokens
+from campaign.engine.switching import leaving, switch_sims
+from campaign.engine.tokens import held_by_pace, port_ready_at, take_tokens
 from campaign.engine.wire import attachments_of, builder, request_body, tasks_a_post
 from campaign.gateway.line import SESSION_ENDED
+from campaign.planner.limits import Limits
+from campaign.planner.places import place_of
 from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
 from campaign.planner.settings import Settings
 from campaign.planner.states import CampaignState
 from campaign.protocol.device_codec import decode_task
-from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned
+from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, reclaim_planned, wake_due
 from campaign.store.gateways import update_gateway
+from campaign.store.lanes import waiting_lanes
 from campaign.store.summary import work_left
 from campaign.store.tasks import outstanding
 
@@ -41,9 +48,11 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
             continue
         if not gateway.ready and not await sign_in(run, gateway):
             continue
+        switch_at = await switch_sims(run, gateway)
         busy, wake_at = await _turn(run, gateway)
         if not busy:
-            await gateway.bell.wait(mark, wake_at)
+            wakes = [at for at in (wake_at, switch_at) if at is not None]
+            await gateway.bell.wait(mark, min(wakes, default=None))
 
 
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
@@ -57,6 +66,8 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
         await _post(run, gateway, again, began)
         return True, None
     wakes: list[float] = []
+    gateway.usages.clear()
+    take_over_recalled(gateway)
     busy = await run.store.read(outstanding, gateway.id)
     for port in gateway.ports.values():
         port.window = port.window.holding(busy.get(port.number, 0), run.env.monotonic())
@@ -84,15 +95,24 @@ async def _claim(
     wakes = [run.monotonic_at(due_ms)] if due_ms is not None and due_ms > run.now_ms() else []
     if not pending and (due_ms is None or wakes):
         campaign.why.pop(gateway.name, None)
+        nobody_waits(campaign)
         return [], min(wakes, default=None)
-    settings = run.settings(gateway, campaign.id)
-    turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
+    settings, limits = run.settings(gateway, campaign.id), limits_of(run, gateway, campaign)
+    room = await rooms(run, gateway, campaign, limits)
+    if due_ms is not None and not wakes:  # their lanes are to be seen
+        await run.write(wake_due, campaign.id, run.now_ms())
+    waiting = await run.store.read(waiting_lanes, campaign.id)
+    where = await whereabouts(run, gateway, campaign, waiting)
+    turn = _plan(
+        run, gateway, campaign, settings, limits, room, busy, pending, in_flight, now, where
+    )
     if not turn.grants:
         campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
-        wakes += [] if turn.wake_at is None else [turn.wake_at]
+        wakes += [at for at in (turn.wake_at, where.until) if at is not None]
         return [], min(wakes, default=None)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
-    give_back = take_tokens(run, gateway, campaign, turn, settings, now)
+    # at once: whoever waits between the look and the tokens lets another gateway look, too
+    settle = take_tokens(run, gateway, campaign, turn, limits, settings, now)
     files = await attachments_of(run, campaign.id)
     order = ClaimOrder(
         epoch=run.epoch,
@@ -105,14 +125,19 @@ async def _claim(
         most_tasks=1 if gateway.is_old else min(settings.post_tasks, tasks_a_post(files)),
         only_place=run.usable_ports(campaign) <= 1,
         now_ms=run.now_ms(),
+        lanes=where.lanes,
+        reach=where.places,
+        sims=sims_of(gateway, limits, turn.grants),
     )
     claimed = await run.write(claim_due, order, builder(campaign, settings, files))
+    settle(claimed)
     if not claimed:
-        give_back()
+        remember_too_large(gateway, campaign, room, turn.grants)
         # everyone who waits just failed here: let the next turn offer them other ports
         for grant in turn.grants:
             gateway.ports[grant.port].backs_off_until = now + _FIRST_BACK_OFF
         return [], now + _LOOK_AGAIN
+    note_dealt(gateway, campaign, (grant.port for grant in turn.grants), claimed)
     for task in claimed:
         port = gateway.ports[task.port]
         port.window = port.window.holding(port.window.queued + task.size, now)
@@ -124,36 +149,42 @@ def _plan(
     gateway: Gateway,
     campaign: Campaign,
     settings: Settings,
+    limits: Limits,
+    room: dict[int, PortRoom],
     busy: dict[int, int],
     pending: int,
     in_flight: int,
     now: float,
+    where: Whereabouts,
 ) -> Turn:
     held = return_path(run, gateway, settings, now)
     if held is not None and not held.probe:
         return Turn((), held=Shut(held.why, held.until))
-    single = gateway.is_old or any(
-        (campaign.options.rate, campaign.options.per_port, campaign.options.interval)
-    )
-    if campaign.options.rate and not campaign.bucket.ready(now):
-        return Turn((), held=Shut("pacing", campaign.bucket.next_at))
+    paced = held_by_pace(gateway, campaign, limits, now)
+    if paced is not None:
+        return Turn((), held=paced)
+    single = gateway.is_old or limits.paces_all or limits.paces_ports
     turn = plan_turn(
         gateway.id,
         [
             PortFacts(
                 port.number,
-                port.usable,
+                port.usable or port.switch is not None,  # the latter says why it is shut
                 busy.get(port.number, 0),
                 min(port.window.size, settings.queue_limit),
-                max(port.bucket.next_at, port.backs_off_until),
+                max(port_ready_at(port), port.backs_off_until),
                 port.rests_until,
+                shut=leaving(port) or (room[port.number].shut if port.number in room else None),
+                room=room[port.number].messages if port.number in room else None,
+                lanes=where.lanes_at(place_of(gateway.id, port.number)),
+                rank=where.ranked[port.number],
             )
             for port in gateway.ports.values()
             if campaign.takes_port(port.number)
         ],
         now,
         fair=-(-(pending + in_flight) // max(1, run.usable_ports(campaign))),
-        budget=1 if campaign.options.rate or held is not None or gateway.is_old else None,
+        budget=1 if limits.paces_all or held is not None or gateway.is_old else None,
         single=single or held is not None,
         slow_start=held is None
         and not (gateway.is_old or gateway.pushed)
@@ -219,12 +250,12 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
             port.back_off(now, _FIRST_BACK_OFF, _LONGEST_BACK_OFF)
     for port in map(gateway.ports.get, effects.sick_ports):
         if port is not None and gateway.is_old:
-            port.rest(now, run.settings_now(gateway).port_rest)
+            port.fail(now, run.settings_now(gateway).port_rest)
         elif port is not None:
             port.usable = False  # until the device says it is registered again
     for port in map(gateway.ports.get, effects.working_ports):
         if port is not None:
-            port.rests_until, port.back_offs = None, 0
+            port.work()
     if effects.strike is not None:
         gateway.strikes += 1
         for port in gateway.ports.values():

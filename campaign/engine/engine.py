@@ -13,12 +13,13 @@ from campaign.engine.doubt import resolve_doubt
 from campaign.engine.fencing import fence
 from campaign.engine.lifecycle import Ended, follow
 from campaign.engine.recover import doubt_unanswered, recover
+from campaign.engine.repacing import read_changes, recall_gateway
 from campaign.engine.runtime import Gateway, Run
 from campaign.engine.sampling import sample_at_the_end
 from campaign.engine.settle import settle
 from campaign.engine.watch import watch
 from campaign.errors import CampaignError, UsageError, first_of
-from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.settings import LIMITS, Settings, with_overrides
 from campaign.store.gateways import GatewayRow, list_gateways
 
 _GRACE = 8.0
@@ -83,6 +84,7 @@ class _Crew:
                 await self._dismiss(gateway_id)
                 del run.gateways[gateway_id]
             run.settings_cache.clear()
+            run.limits_cache.clear()
             for row in rows.values():
                 known = run.gateways.get(row.id)
                 if known is None:
@@ -94,6 +96,8 @@ class _Crew:
                     # its subscription may be another one: the watcher asks the device for it
                     known.look = known.look or known.row.subscription != row.subscription
                     known.row = row
+                    known.settings = with_overrides(Settings(), dict(row.settings))
+            await read_changes(run)
         run.ring()
 
     async def _dismiss(self, gateway_id: int) -> None:
@@ -124,9 +128,15 @@ class _Crew:
 
 def _differs(known: GatewayRow, row: GatewayRow) -> bool:
     """Whether an operator changed it (what the engine itself writes down is no reason)."""
-    fields = ("url", "username", "secret", "crypt", "auth_order", "ca_file", "token", "settings")
+    fields = ("url", "username", "secret", "crypt", "auth_order", "ca_file", "token")
     changed = any(getattr(known, name) != getattr(row, name) for name in fields)
+    # limits alone are no reason to sign in again: they hold from the next message on
+    changed = changed or _but_limits(known) != _but_limits(row)
     return changed or (known.stopped is not None and row.stopped is None)
+
+
+def _but_limits(row: GatewayRow) -> dict[str, str]:
+    return {name: value for name, value in row.settings.items() if name not in LIMITS}
 
 
 async def _work(run: Run, gateway: Gateway, scope: trio.CancelScope, ended: trio.Event) -> None:
@@ -134,6 +144,7 @@ async def _work(run: Run, gateway: Gateway, scope: trio.CancelScope, ended: trio
         with scope:
             why = "its gateway was changed between its intent and the answer"
             await run.write(doubt_unanswered, run.now_ms(), gateway.id, why)
+            await recall_gateway(run, gateway)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(resolve_doubt, run, gateway)
                 nursery.start_soon(fence, run, gateway)

@@ -12,10 +12,12 @@ import msgspec
 import trio
 
 from campaign.engine.mms import read_attachments, wire_text
+from campaign.engine.placing import Placing
 from campaign.engine.runtime import Campaign, Run
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list
 from campaign.planner.options import CampaignOptions
+from campaign.planner.routes import NO_ROUTE, Routes
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.template import MissingValue, Template
 from campaign.protocol.text import segments
@@ -73,8 +75,11 @@ class Renderer:
         *,
         mms: bool = False,
         files: bool = False,
+        routes: Routes | None = None,
     ) -> None:
-        """`mms`: one message whatever its length; with `files` it needs no text."""
+        """`mms`: one message whatever its length; with `files` it needs no text; `routes` may
+        give a number to nobody."""
+        self._routes = routes or Routes.parse(())
         self._template = Template.parse(message)
         self._mms = mms
         self._may_be_empty = files
@@ -95,6 +100,9 @@ class Renderer:
             self._parts = 1 if mms else segments(text).parts
 
     def recipient(self, row: Row) -> NewRecipient | Refusal:
+        nobody = self._routes.refuses(row.number)
+        if nobody is not None:
+            return Refusal(row.line, row.number, NO_ROUTE, nobody)
         columns = (
             json.dumps(list(row.columns.values()), ensure_ascii=False) if row.columns else None
         )
@@ -143,7 +151,12 @@ async def intake(
         phone_column=options.phone_column,
     ) as rows:
         renderer = Renderer(
-            request.message, rows.columns, max_chars, mms=options.is_mms, files=bool(files)
+            request.message,
+            rows.columns,
+            max_chars,
+            mms=options.is_mms,
+            files=bool(files),
+            routes=options.parsed_routes,
         )
         campaign_id = await run.write(
             create_campaign,
@@ -184,10 +197,14 @@ async def _import(
     accepted: list[NewRecipient] = []
     refused: list[Refusal] = []
     total = numbers_sum = refused_total = 0
+    placing = Placing(request.options)
 
     async def store_chunk() -> None:
         nonlocal total, numbers_sum, refused_total
-        repeated = await run.write(add_recipients, campaign_id, accepted, refused)
+        placed = await placing.place(run, accepted)
+        repeated = await run.write(
+            add_recipients, campaign_id, placed, refused, placing.take_fresh()
+        )
         dropped = {row.row for row in repeated}
         kept = [row for row in accepted if row.row not in dropped]
         numbers_sum = (numbers_sum + sum(_hash(row.number) for row in kept)) % 2**192

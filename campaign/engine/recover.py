@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from campaign.engine.repacing import recall_campaigns
 from campaign.engine.runtime import Campaign, Run
 from campaign.engine.settle import fold_all
 from campaign.planner.states import CampaignState, FenceReason, TaskState, UnknownCause
@@ -42,6 +43,7 @@ async def recover(run: Run) -> None:
     await run.write(_restart_clocks, run.now_ms())
     for row in await run.store.read(list_campaigns, _OPEN):
         run.campaigns[row.id] = Campaign.from_row(row)
+    await recall_campaigns(run)
 
 
 def _drop_drafts(conn: sqlite3.Connection) -> list[str]:

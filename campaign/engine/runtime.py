@@ -15,14 +15,19 @@ import trio
 from campaign.engine.bell import Bell
 from campaign.env import Env
 from campaign.gateway.client import Device
+from campaign.planner.lanes import Lane
+from campaign.planner.limits import Limits
 from campaign.planner.options import CampaignOptions
 from campaign.planner.pacing import Bucket, PortWindow
+from campaign.planner.quotas import Usage
 from campaign.planner.routing import Wait, active_slots
 from campaign.planner.settings import Settings, with_overrides
+from campaign.planner.spread import Spread
 from campaign.planner.states import CampaignState
+from campaign.planner.switching import SlotSim
 from campaign.planner.template import Template
 from campaign.planner.windows import Window
-from campaign.protocol.codes import USABLE_PORT_CODES
+from campaign.protocol.codes import USABLE_PORT_CODES, PortCode
 from campaign.protocol.messages import PortState
 from campaign.store.campaigns import CampaignRow
 from campaign.store.door import Store
@@ -43,6 +48,7 @@ class ReadsInbox(Protocol):
 
 _A_MOMENT = 1.0
 """Seconds that pass at most between a commit and the next step, unless something is wrong."""
+_LONGEST_REST = 3600.0
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 P = ParamSpec("P")
@@ -55,22 +61,59 @@ def _in_epoch(conn: sqlite3.Connection, epoch: int, fn: Callable[[sqlite3.Connec
 
 
 @dataclass
+class Switch:
+    """A planned switch of one port under way. Times are on the monotonic clock."""
+
+    target: SlotSim
+    former: int | None
+    """The slot whose SIM is used up."""
+    why: str
+    since: float
+    """Since when what is queued there stands still."""
+    until: float
+    """When to look again at the latest."""
+    busy: int = -1
+    told: float | None = None
+    """When the device was told; None: what is queued is waited for."""
+
+    @property
+    def words(self) -> str:
+        waits = "registering" if self.told is not None else "finishing what is queued"
+        return f"switching to the SIM of slot {self.target.slot} ({waits})"
+
+
+@dataclass
 class Port:
     """One port of a gateway. Times are on the monotonic clock."""
 
     number: int
     slot: int | None = None
     """The SIM in use, as far as it is told."""
+    operator: str = ""
     usable: bool = True
     status: str = ""
+    iccid: str = ""
+    balance: str = ""
     window: PortWindow = field(default_factory=PortWindow)
     bucket: Bucket = field(default_factory=Bucket)
+    segment_bucket: Bucket = field(default_factory=Bucket)
+    paced_by: int = 0
+    """The campaign whose message it last paid for."""
     failures: int = 0
+    failed_probes: int = 0
     rests_until: float | None = None
     backs_off_until: float = 0.0
     back_offs: int = 0
     evict: bool = False
     """What is queued there is to be taken back and sent elsewhere."""
+    switch: Switch | None = None
+    """Another SIM of the port is to take over: nothing more goes there until it has."""
+    sim_failed: bool = False
+    """The SIM that was to take over did not register."""
+    tried_slots: dict[int, float] = field(default_factory=dict)
+    """Slots whose SIM did not register, and when that was seen."""
+    keeps_sim_until: float = 0.0
+    """No other SIM of it has room: looked at again then."""
 
     def rest(self, now: float, seconds: float) -> None:
         """Send nothing there for a while, then one message as a probe.
@@ -79,6 +122,32 @@ class Port:
         elsewhere. Taking it back would leave tasks of several recipients without proof.
         """
         self.rests_until = now + seconds
+
+    def fail(self, now: float, seconds: float) -> float:
+        """Rest after a failure too many, twice as long after each probe that failed as well, up to
+        an hour; returns for how long."""
+        if self.rests_until is not None and now >= self.rests_until:
+            self.failed_probes += 1
+        rest = min(seconds * 2.0 ** min(self.failed_probes, 20), max(seconds, _LONGEST_REST))
+        self.rest(now, rest)
+        return rest
+
+    def work(self) -> None:
+        """It sends, or has another SIM: earlier failures say nothing any more."""
+        self.failures = self.failed_probes = self.back_offs = 0
+        self.rests_until = None
+
+    def hold_sim(self, state: PortState) -> None:
+        """Take over which SIM is told of; what is not told is as it was, for the same SIM."""
+        slot = state.port.slot if state.port.slot is not None else self.slot
+        is_new = slot != self.slot or state.iccid not in ("", self.iccid)
+        if is_new and (self.iccid or self.slot is not None):
+            self.work()
+            self.backs_off_until = 0.0
+        if is_new or state.code == PortCode.NO_SIM:
+            self.iccid, self.balance = state.iccid, state.balance
+        self.slot = slot
+        self.balance = state.balance or self.balance
 
     def back_off(self, now: float, first: float, longest: float) -> None:
         """Leave the port alone for a while, twice as long as the last time."""
@@ -107,6 +176,12 @@ class Gateway:
     last_served: int = 0
     """The campaign that last sent through it: the next one is first in turn."""
     last_probe: float = 0.0
+    bucket: Bucket = field(default_factory=Bucket)
+    segment_bucket: Bucket = field(default_factory=Bucket)
+    recalled: dict[int, tuple[Bucket, Bucket]] = field(default_factory=dict)
+    """Where the paces of ports go on that the device has not told of yet in this run."""
+    usages: dict[str, Usage] = field(default_factory=dict)
+    """What its SIMs were charged with, as it was read in this turn."""
     strikes: int = 0
     look: bool = False
     """It may have restarted: whoever watches it is to look at once."""
@@ -157,11 +232,23 @@ class Campaign:
     window: Window | None
     chosen_ports: frozenset[int] | None
     bucket: Bucket = field(default_factory=Bucket)
+    segment_bucket: Bucket = field(default_factory=Bucket)
+    most_parts: int = 1
+    """SMS segments of its longest message."""
+    needs: dict[str, int] = field(default_factory=dict)
+    """Segments that must be left of a SIM's caps for the next message in line, where it is known
+    that fewer are not enough."""
     state: CampaignState = CampaignState.RUNNING
     why: dict[str, Waiting] = field(default_factory=dict)
     """What it waits for, by gateway name (or `receipts`)."""
     waiting_for: str | None = ""
     """What it waits for, as it was last stored; empty: nothing was stored yet."""
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    spread: Spread = Spread.EVEN
+    last_ports: dict[int, int] = field(default_factory=dict)
+    """The port that was served last, by gateway."""
+    missed_sims: dict[int, float] = field(default_factory=dict)
+    """Since when each lane waits for its SIM, on the monotonic clock."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
 
     @classmethod
@@ -175,7 +262,10 @@ class Campaign:
             text if isinstance(text, str) else "",
             row.options.parsed_window,
             row.options.port_numbers(),
+            most_parts=row.most_parts,
             state=row.state,
+            lanes={lane.number: lane for lane in row.lanes},
+            spread=row.options.parsed_spread,
         )
 
     def is_halted(self, wall: datetime) -> bool:
@@ -220,6 +310,7 @@ class Run:
     targets: set[int] = field(default_factory=set)
     """Campaigns this run sends for; every other one is settled, but not sent on."""
     settings_cache: dict[tuple[int, int], Settings] = field(default_factory=dict)
+    limits_cache: dict[tuple[int, int], Limits] = field(default_factory=dict)
     attachments: dict[int, str] = field(default_factory=dict)
     """Those of MMS campaigns as their tasks carry them, as far as they were read."""
     changed: Bell = field(default_factory=Bell)
@@ -325,7 +416,8 @@ class Run:
         for state in active_slots(states):
             port = gateway.ports.setdefault(state.port.number, Port(state.port.number))
             usable = state.code in USABLE_PORT_CODES
-            port.slot = state.port.slot if state.port.slot is not None else port.slot
+            port.hold_sim(state)
             port.evict = port.evict or (port.usable and not usable)
+            port.operator = state.operator or port.operator
             port.usable = usable
             port.status = state.text

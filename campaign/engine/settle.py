@@ -283,15 +283,15 @@ def _pace(run: Run, gateway: Gateway, folded: Folded, now: float) -> None:
         if works:
             if port.rests_until is not None:
                 run.notice(f"{gateway.name} port {number} sends again")
-            port.failures, port.rests_until = 0, None
+            port.work()
             continue
         port.failures += 1
         if port.failures >= settings.port_failures:
-            if port.rests_until is None:
-                rest = settings.port_rest
+            is_first = port.rests_until is None
+            rest = port.fail(now, settings.port_rest)
+            if is_first:
                 run.notice(
                     f"{gateway.name} port {number} failed {port.failures} in a row: "
                     f"rests {rest:g} s, then one message probes it"
                 )
-            port.rest(now, settings.port_rest)
             gateway.duties.ring()

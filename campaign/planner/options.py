@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from campaign.errors import UsageError
 from campaign.planner.durations import Interval, Rate
 from campaign.planner.routes import Routes
 from campaign.planner.settings import Settings, with_overrides
@@ -61,7 +62,8 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def check(self) -> None:
         """Raise `UsageError` for the first option that cannot be."""
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
-        _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff
+        _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff, self.parsed_segment_rate
+        self._check_caps()
         self.allows_port(1)
         with_overrides(Settings(), self.settings)
 
@@ -72,6 +74,19 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def parsed_rate(self) -> Rate | None:
         return Rate.parse(self.rate) if self.rate else None
+
+    @property
+    def parsed_segment_rate(self) -> Rate | None:
+        return Rate.parse(self.segment_rate) if self.segment_rate else None
+
+    def _check_caps(self) -> None:
+        if self.daily_per_sim is not None and self.daily_per_sim < 1:
+            raise UsageError(f"--daily-per-sim {self.daily_per_sim}: write a number above zero")
+        if "limits-timezone" in self.settings:
+            raise UsageError(
+                "limits-timezone is a gateway's, whose SIMs all campaigns share:"
+                " gateway set NAME limits-timezone=…"
+            )
 
     @property
     def parsed_per_port(self) -> Rate | None:

@@ -25,11 +25,28 @@ class Bucket:
     def ready(self, now: float) -> bool:
         return now >= self.next_at
 
-    def take(self, now: float, gap: float, *, strict: bool = False) -> Bucket:
-        """The bucket after one message at `now`, with `gap` seconds to the next."""
+    def take(
+        self, now: float, gap: float, *, strict: bool = False, spare: float | None = None
+    ) -> Bucket:
+        """The bucket after one message at `now`, with `gap` seconds to the next.
+
+        `spare` bounds the lateness that is made up where one gap would be too much: that of a
+        message of many segments is longer than the segment rate's own.
+        """
         late = now - self.next_at
-        start = self.next_at if not strict and 0 <= late < gap else now
+        start = (
+            self.next_at if not strict and 0 <= late < (gap if spare is None else spare) else now
+        )
         return Bucket(start + gap)
+
+    def given_back(self, seconds: float) -> Bucket:
+        """The bucket once it turned out that a message cost so much less than was taken for it;
+        what others took meanwhile stays taken."""
+        return Bucket(self.next_at - seconds)
+
+    def relaxed(self, now: float, gap: float) -> Bucket:
+        """The bucket under another rate: nobody waits longer than that rate's own gap."""
+        return Bucket(min(self.next_at, now + gap))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from itertools import zip_longest
 from typing import Final
 
 from campaign.errors import UsageError
+from campaign.planner.windows import Window
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
@@ -235,3 +236,8 @@ def parse_balance(text: str) -> float | None:
     # a comma before three digits parts thousands: money has no third decimal
     whole, _, cents = re.sub(r",(?=\d{3}(?!\d))", "", match[0]).replace(",", ".").rpartition(".")
     return float(cents) if not whole else float(f"{whole.replace('.', '')}.{cents}")
+
+
+def parse_zone(text: str) -> tzinfo:
+    """The zone whose calendar counts, as `Asia/Shanghai`. Raises `UsageError`."""
+    return Window.parse("any", timezone=text).zone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from campaign.planner.places import place_of
 from campaign.planner.split import Grant
 from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.messages import PortState
@@ -45,6 +46,10 @@ class PortFacts:
     """A limit that leaves no room for a single message."""
     room: int | None = None
     """The most messages that limits leave room for; None: no limit."""
+    lanes: frozenset[int] | None = None
+    """The waiting lanes that it may serve; None: all."""
+    rank: int = 0
+    """The lowest is served first; of equal ones the emptiest."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +110,15 @@ def plan_turn(
     waits: list[Wait] = []
     left = budget
     # the emptiest port first, so that the last few recipients go to idle SIMs
-    for facts in sorted(ports, key=lambda facts: (facts.outstanding, facts.port)):
+    for facts in sorted(ports, key=lambda facts: (facts.rank, facts.outstanding, facts.port)):
         free = _free(facts, now, fair=max(1, fair), single=single, slow_start=slow_start)
         if isinstance(free, Wait):
             waits.append(free)
             continue
         count = free if left is None else min(free, left)
         if count > 0:
-            grants.append(Grant(facts.port, count, f"{gateway_id}:{facts.port}"))
+            place = place_of(gateway_id, facts.port)
+            grants.append(Grant(facts.port, count, place, facts.lanes))
             left = None if left is None else left - count
     return Turn(tuple(grants), tuple(waits))
 
@@ -125,6 +131,8 @@ def _free(facts: PortFacts, now: float, *, fair: int, single: bool, slow_start: 
         return Wait(facts.port, facts.shut.why, facts.shut.until)
     if facts.rests_until is not None and now < facts.rests_until:
         return Wait(facts.port, "resting after failures", facts.rests_until)
+    if facts.lanes is not None and not facts.lanes:
+        return Wait(facts.port, "without a recipient to serve")
     if now < facts.ready_at:
         return Wait(facts.port, "pacing", facts.ready_at)
     window = 1 if slow_start or facts.probing or facts.rests_until is not None else facts.window

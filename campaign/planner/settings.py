@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Final
 
 from campaign.errors import UsageError
-from campaign.planner.durations import format_duration, parse_duration
+from campaign.planner.durations import Interval, Rate, format_duration, parse_duration
+from campaign.planner.quotas import parse_balance, parse_ramp, parse_zone
 from campaign.planner.rulings import parse_policy
 
 
@@ -54,6 +56,20 @@ class Settings:
     on_unknown: str = "hold"
     sticky_wait: float = 600.0
     auto_switch: bool = False
+    rate: str = ""
+    segment_rate: str = ""
+    port_rate: str = ""
+    port_segment_rate: str = ""
+    interval: str = ""
+    sim_hour: int = 0
+    sim_day: int = 0
+    sim_month: int = 0
+    sim_hour_recipients: int = 0
+    sim_day_recipients: int = 0
+    sim_month_recipients: int = 0
+    warm_up: str = ""
+    balance_floor: str = ""
+    limits_timezone: str = "UTC"
 
     @property
     def doubt_wait(self) -> float:
@@ -101,7 +117,28 @@ MEANINGS: Mapping[str, str] = {
     "sticky-wait": "how long a recipient waits for the SIM that wrote to them before, where it "
     "cannot send; 0: not at all",
     "auto-switch": "switch a port whose SIM has used up a limit to another SIM of it with room",
+    "rate": "most messages through the whole gateway, as 10/s; all campaigns together",
+    "segment-rate": "most SMS segments through the whole gateway, as 20/s",
+    "port-rate": "most messages through each port, as 6/min",
+    "port-segment-rate": "most SMS segments through each port, as 12/min",
+    "interval": "random gap between two messages of a port, as 3s-6s",
+    "sim-hour": "most SMS segments of one SIM in a calendar hour; 0: no cap",
+    "sim-day": "… in a calendar day",
+    "sim-month": "… in a calendar month",
+    "sim-hour-recipients": "most distinct recipients of one SIM in a calendar hour; 0: no cap",
+    "sim-day-recipients": "… in a calendar day",
+    "sim-month-recipients": "… in a calendar month",
+    "warm-up": "segments of a SIM on its first, second … day of use, as 20,40,80",
+    "balance-floor": "a SIM whose told balance is below this sends nothing",
+    "limits-timezone": "whose calendar the hours, days and months of SIMs are, as Asia/Shanghai",
 }
+
+LIMITS: Final = frozenset(MEANINGS) & {
+    "rate", "segment-rate", "port-rate", "port-segment-rate", "interval", "sim-hour", "sim-day",
+    "sim-month", "sim-hour-recipients", "sim-day-recipients", "sim-month-recipients", "warm-up",
+    "balance-floor", "limits-timezone",
+}  # fmt: skip
+"""Settings that bound how much is sent. A campaign can only tighten a gateway's: both hold."""
 
 _CHOICES = {
     "return_path": ("probe", "assume"),
@@ -111,7 +148,30 @@ _CHOICES = {
 }
 _SMSC = re.compile(r"\+?[0-9]{3,20}|")
 
-_MAY_BE_ZERO = frozenset({"tid_memory", "retry_wait", "receipt_wait", "legacy_gap", "sticky_wait"})
+_CAPS = frozenset(
+    f"sim_{period}{what}" for period in ("hour", "day", "month") for what in ("", "_recipients")
+)
+_MAY_BE_ZERO = _CAPS | {"tid_memory", "retry_wait", "receipt_wait", "legacy_gap", "sticky_wait"}
+
+
+def _parse_floor(text: str) -> object:
+    if (floor := parse_balance(text)) is None or floor < 0:
+        raise UsageError("write an amount of money, as 5 or 2.50")
+    return floor
+
+
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "on_unknown": parse_policy,
+    "rate": Rate.parse,
+    "segment_rate": Rate.parse,
+    "port_rate": Rate.parse,
+    "port_segment_rate": Rate.parse,
+    "interval": Interval.parse,
+    "warm_up": parse_ramp,
+    "balance_floor": _parse_floor,
+    "limits_timezone": parse_zone,
+}
+"""How texts are read where they are used; here it is only seen that they can be."""
 
 
 def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings:
@@ -144,7 +204,11 @@ def describe(settings: Settings) -> dict[str, str]:
     for field in fields(settings):
         value = getattr(settings, field.name)
         shown[field.name.replace("_", "-")] = (
-            format_duration(value) if isinstance(value, float) else str(value).lower()
+            format_duration(value)
+            if isinstance(value, float)
+            else str(value).lower()
+            if isinstance(value, bool)
+            else str(value)
         )
     return shown
 
@@ -171,8 +235,11 @@ def _parse(name: str, key: str, text: str, default: object) -> object:
         raise UsageError(f"{name}={text}: {error}") from error
     if key in _CHOICES and value not in _CHOICES[key]:
         raise UsageError(f"{name}={text}: write {' or '.join(_CHOICES[key])}")
-    if key == "on_unknown":
-        parse_policy(text)
+    if key in _PARSERS and (text or key == "on_unknown"):
+        try:
+            _PARSERS[key](text)
+        except UsageError as error:
+            raise UsageError(f"{name}={text}: {error}") from error
     if key == "smsc" and not _SMSC.fullmatch(text):
         raise UsageError(f"{name}={text}: write a number, with or without +")
     if type(value) in (int, float) and value == 0 and key not in _MAY_BE_ZERO:

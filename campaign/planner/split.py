@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from campaign.planner.places import shuns
 from campaign.planner.reconcile import TAIL
 
 
 @dataclass(frozen=True)
 class Claimable:
-    """One waiting recipient. `text` None is the campaign's constant message; `avoid` is the place
-    ('gateway:port') of its last proved failure; `parts` is how many SMS its text makes."""
+    """One waiting recipient. `text` None is the campaign's constant message; `avoid` are the
+    places of its proved failures (`planner.places`); `parts` is how many SMS its text makes."""
 
     id: int
     number: str
@@ -61,12 +62,14 @@ def split(
     task_size: int,
     *,
     only_place: bool = False,
+    reach: Mapping[int, Collection[str]] | None = None,
 ) -> list[PlannedTask]:
     """Deal recipients, in order, over the granted ports.
 
-    A recipient is never dealt to the place it just failed on, unless that is the `only_place`
-    there is. Whoever does not fit stays waiting. Ports are filled in turn, so that a few
-    recipients spread over many SIMs.
+    A recipient is never dealt to a place it failed at while another could serve it, unless that
+    is the `only_place` there is; `reach` are the places that could serve each lane now. Whoever
+    does not fit stays waiting. Ports are filled in turn, so that a few recipients spread over many
+    SIMs.
     """
     room = {grant.port: grant.count for grant in grants}
     dealt: dict[int, list[Claimable]] = {grant.port: [] for grant in grants}
@@ -74,9 +77,10 @@ def split(
     for recipient in recipients:
         for step in range(len(grants)):
             grant = grants[(turn + step) % len(grants)]
-            if room[grant.port] == 0 or (recipient.avoid == grant.place and not only_place):
+            if room[grant.port] == 0 or not grant.takes(recipient.lane):
                 continue
-            if not grant.takes(recipient.lane):
+            places = reach.get(recipient.lane) if reach is not None else None
+            if not only_place and shuns(recipient.avoid, grant.place, places):
                 continue
             dealt[grant.port].append(recipient)
             room[grant.port] -= 1

@@ -113,6 +113,8 @@ def plan(site: Site, request: PlanRequest) -> Plan:
     Raises `ListError`, `UsageError`, and `NothingToDo` when no row is valid.
     """
     gateways = _gateways(site, request.options)
+    if gateways:
+        request.options.parsed_routes.check_gateways(row.name for row in gateways)
     files = read_attachments(request.mms)
     options = settle_window(site, request.options, simulated=not gateways).options
     max_chars = min(
@@ -132,7 +134,12 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             ) as rows,
         ):
             renderer = Renderer(
-                request.message, rows.columns, max_chars, mms=options.is_mms, files=bool(files)
+                request.message,
+                rows.columns,
+                max_chars,
+                mms=options.is_mms,
+                files=bool(files),
+                routes=options.parsed_routes,
             )
             campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
             figures = draft_figures(conn, campaign_id)

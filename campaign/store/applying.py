@@ -6,9 +6,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from campaign.planner.places import with_failure
 from campaign.planner.reconcile import Counters, Settled
 from campaign.planner.retry import Failure, Final, Retry
 from campaign.planner.states import Evidence, FenceReason, Outcome, RecipientState
+from campaign.store.contacts import leave_the_sim
 from campaign.store.journal import Tally, decide, incident
 from campaign.store.lineage import is_before_restore
 from campaign.store.unproved import EARLIER, is_released, is_unproved
@@ -219,17 +221,21 @@ class Applier:
             UPDATE recipients SET state = 'held', due_ms = ?, cause = 'backoff', failures = ?,
                 avoid = ?, code = ?, reason = ? WHERE id = ?
             """,
-            (
-                due, failures, f"{self.task.gateway_id}:{self.task.port}", failure.code,
-                failure.reason, row["recipient_id"],
-            ),
-        )  # fmt: skip
+            (due, failures, self._avoiding(row), failure.code, failure.reason, row["recipient_id"]),
+        )
+        leave_the_sim(self.conn, row["recipient_id"])
         self.tally.moved(self.task.campaign_id, state, R.HELD)
         decide(
             self.conn, self.now_ms, "retry", retry.why, campaign_id=self.task.campaign_id,
             gateway_id=self.task.gateway_id, task_id=self.task.id,
             recipient_id=row["recipient_id"],
         )  # fmt: skip
+
+    def _avoiding(self, row: sqlite3.Row) -> str:
+        (avoid,) = self.conn.execute(
+            "SELECT avoid FROM recipients WHERE id = ?", (row["recipient_id"],)
+        ).fetchone()
+        return with_failure(avoid, f"{self.task.gateway_id}:{self.task.port}")
 
     def _fail(self, row: sqlite3.Row, state: R, failures: int, failure: Failure) -> None:
         if is_unproved(self.conn, row["recipient_id"]):

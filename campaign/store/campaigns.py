@@ -44,6 +44,8 @@ class CampaignRow:
     lanes: tuple[Lane, ...] = ONLY_LANE
     hold: str | None = None
     """Why all its waiting recipients are held at the moment (paused, window); see `with_hold`."""
+    most_parts: int = 1
+    """SMS segments of its longest message."""
 
     def with_hold(self, now: datetime) -> CampaignRow:
         """The campaign as it is to be shown at `now` (aware UTC).
@@ -80,7 +82,7 @@ class Refusal(NamedTuple):
 
 _COLUMNS = (
     "id, name, state, waiting_for, list_name, message, columns, options, fingerprint, refused,"
-    f" created_ms, started_ms, finished_ms, start_ms, deadline_ms, {LANES_COLUMN}"
+    f" created_ms, started_ms, finished_ms, start_ms, deadline_ms, most_parts, {LANES_COLUMN}"
 )
 
 
@@ -153,7 +155,10 @@ def add_recipients(
         [(campaign_id, *refusal) for refusal in all_refusals],
     )
     conn.execute(
-        "UPDATE campaigns SET refused = refused + ? WHERE id = ?", (len(all_refusals), campaign_id)
+        """
+        UPDATE campaigns SET refused = refused + ?, most_parts = max(most_parts, ?) WHERE id = ?
+        """,
+        (len(all_refusals), max((row.parts for row in rows), default=1), campaign_id),
     )
     tally = Tally()
     tally.moved(campaign_id, None, RecipientState.PENDING, stored)

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from campaign.planner.places import with_failure
 from campaign.planner.split import Claimable, Grant, PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
+from campaign.store.contacts import keep_contacts
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
+from campaign.store.reachable import EVERYBODY, goes_to
 from campaign.store.unproved import back_to_unknown, is_unproved
+from campaign.store.usage import SimLimits, charge, give_back
 
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
@@ -40,6 +44,10 @@ class ClaimOrder:
     now_ms: int
     lanes: Sequence[int] = (0,)
     """The lanes that may be claimed from now."""
+    reach: Mapping[int, Collection[str]] | None = None
+    """The places ('gateway:port') that could serve each lane now; None: not known."""
+    sims: Mapping[int, SimLimits] = field(default_factory=dict)
+    """The SIM of each port, which is charged, and its caps."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,11 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
     waiting = _waiting(conn, order, tally)
-    planned = split(waiting, order.grants, order.task_size, only_place=order.only_place)
-    claimed = _write_down(conn, order, planned[: order.most_tasks], build)
+    planned = split(
+        waiting, order.grants, order.task_size, only_place=order.only_place, reach=order.reach
+    )
+    within = charge(conn, order.sims, planned[: order.most_tasks], order.now_ms)
+    claimed = _write_down(conn, order, within, build)
     tally.moved(
         order.campaign_id,
         RecipientState.PENDING,
@@ -89,6 +100,13 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
     )
     tally.store(conn)
     return claimed
+
+
+def wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int) -> None:
+    """Whoever was held and is due waits for a port again."""
+    tally = Tally()
+    _wake_due(conn, campaign_id, now_ms, tally)
+    tally.store(conn)
 
 
 def _wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int, tally: Tally) -> None:
@@ -117,20 +135,21 @@ def _waiting_in(
     conn: sqlite3.Connection, order: ClaimOrder, lane: int, grants: Sequence[Grant], tally: Tally
 ) -> list[Claimable]:
     wanted = sum(grant.count for grant in grants)
-    places = {grant.place for grant in grants}
-    # whoever cannot go to the one place there is now must not stand in the way of those behind;
-    # '' is nobody's place
-    avoided = places.pop() if len(places) == 1 and not order.only_place else ""
+    # whoever cannot go to any place there is now must not stand in the way of those behind
+    willing, places = EVERYBODY
+    if not order.only_place:
+        reach = None if order.reach is None else order.reach.get(lane)
+        willing, places = goes_to([grant.place for grant in grants], reach)
     while True:
         rows = conn.execute(
             # uses recipients_pending, in primary-key order
-            """
+            f"""
             SELECT r.id, r.number, r.text, r.avoid, r.parts, o.number IS NOT NULL AS opted_out
             FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
-            WHERE r.campaign_id = ? AND r.lane = ? AND r.state = 'pending' AND r.avoid IS NOT ?
-            ORDER BY r.id LIMIT ?
+            WHERE r.campaign_id = :campaign AND r.lane = :lane AND r.state = 'pending' AND {willing}
+            ORDER BY r.id LIMIT :wanted
             """,
-            (order.campaign_id, lane, avoided, wanted),
+            {"campaign": order.campaign_id, "lane": lane, "wanted": wanted, **places},
         ).fetchall()
         opted_out = [row["id"] for row in rows if row["opted_out"]]
         _skip(conn, order.campaign_id, opted_out, tally)
@@ -185,13 +204,15 @@ def _write_down(
                 task_id, order.campaign_id, order.gateway_id, tid, task.port, len(numbers), body,
                 digest, order.boot_id, order.epoch, last + 1, order.now_ms,
                 order.now_ms, task.lane, task.parts,
+                order.sims[task.port].sim if task.port in order.sims else None,
             )
         )  # fmt: skip
     conn.executemany(
         """
         INSERT INTO tasks (id, campaign_id, gateway_id, tid, port, state, size, body, sha256,
-                           boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts)
-        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)
+                           boot_id, epoch, post_id, posts, created_ms, intent_ms, lane, parts,
+                           sim)
+        VALUES (?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
         """,
         rows,
     )
@@ -218,6 +239,16 @@ def _write_down(
         WHERE id = ?
         """,
         assigned,
+    )
+    keep_contacts(
+        conn,
+        order.now_ms,
+        (
+            (order.sims[plan.port].sim, recipient.number)
+            for plan in planned
+            if plan.port in order.sims
+            for recipient in plan.recipients
+        ),
     )
     return claimed
 
@@ -320,8 +351,12 @@ def release(
         (task_id,),
     ).fetchone()
     cancelled = campaign["state"] == CampaignState.CANCELLED
+    give_back(conn, task_id, now_ms)
     recipients = conn.execute(
-        "SELECT recipient_id FROM attempts WHERE task_id = ? AND live = 1 ORDER BY recipient_id",
+        """
+        SELECT a.recipient_id, r.avoid FROM attempts AS a JOIN recipients AS r
+        ON r.id = a.recipient_id WHERE a.task_id = ? AND a.live = 1 ORDER BY a.recipient_id
+        """,
         (task_id,),
     ).fetchall()
     conn.execute(
@@ -333,9 +368,13 @@ def release(
     conn.executemany(
         """
         UPDATE recipients SET state = ?, attempts = attempts - 1, gateway_id = NULL, port = NULL,
-            tid = NULL, reason = ?, avoid = coalesce(?, avoid) WHERE id = ?
+            tid = NULL, reason = ?, avoid = ? WHERE id = ?
         """,
-        [(state, reason, avoid, row[0]) for row in recipients if row[0] not in unproved],
+        [
+            (state, reason, with_failure(row[1], avoid) if avoid else row[1], row[0])
+            for row in recipients
+            if row[0] not in unproved
+        ],
     )
     back_to_unknown(conn, sorted(unproved), "campaign cancelled")
     conn.executemany(

@@ -147,6 +147,10 @@ _SCHEDULER = (
     "ALTER TABLE campaigns ADD COLUMN start_ms INTEGER",
     "ALTER TABLE campaigns ADD COLUMN deadline_ms INTEGER",
     "ALTER TABLE campaigns ADD COLUMN most_parts INTEGER NOT NULL DEFAULT 1",
+    """
+    UPDATE campaigns SET most_parts = coalesce(
+        (SELECT max(parts) FROM recipients AS r WHERE r.campaign_id = campaigns.id), 1)
+    """,
     # 1: the canary was judged and the rest may go
     "ALTER TABLE campaigns ADD COLUMN sampled INTEGER NOT NULL DEFAULT 0 CHECK (sampled IN (0, 1))",
     "ALTER TABLE campaigns ADD COLUMN forecast TEXT",  # JSON: what was planned when it started

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from campaign.planner.routing import active_slots
 from campaign.protocol.codes import PortCode
 from campaign.protocol.messages import PortState
+from campaign.store.usage import charge_to_another
 
 Source = Literal["push", "poll"]
 
@@ -156,8 +157,9 @@ def _in_use(conn: sqlite3.Connection, gateway_id: int, state: PortState) -> bool
 
 
 def _keep_ports(
-    conn: sqlite3.Connection, now_ms: int, gateway_id: int, states: Iterable[PortState]
+    conn: sqlite3.Connection, now_ms: int, gateway_id: int, states: Sequence[PortState]
 ) -> None:
+    charge_to_another(conn, gateway_id, {s.port.number: s.iccid for s in states}, now_ms)
     conn.executemany(
         """
         INSERT INTO ports (gateway_id, port, slot, code, status, operator, number, iccid, imsi,

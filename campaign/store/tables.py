@@ -109,7 +109,7 @@ TABLES = (
         attempts INTEGER NOT NULL DEFAULT 0,
         failures INTEGER NOT NULL DEFAULT 0,
         due_ms INTEGER,
-        avoid TEXT,                        -- 'gateway:port' of the last proved failure
+        avoid TEXT,                        -- 'gateway:port,…' of its proved failures, in order
         gateway_id INTEGER,
         port TEXT,
         iccid TEXT,

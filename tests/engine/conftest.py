@@ -144,6 +144,9 @@ class World:
     runs: list[Run] = field(default_factory=list)
     after_commit: Callable[[Any], None] = lambda _result: None
     """What happens between a commit of the engine and its next step."""
+    inbox_every: float = 0.2
+    """Seconds between two looks into the inbox should a wake-up get lost: none does here, and days
+    of waiting pass quickly without."""
     slept: timedelta = timedelta()
     """How long this machine was suspended: its monotonic clock stood still, civil time did not."""
 
@@ -212,6 +215,7 @@ class World:
             push_url=lambda row: f"http://{self.receiver_host}/p/{row.token}",
             notice=self.notices.append,
         )
+        run.inbox_every = self.inbox_every
         self.runs.append(run)
         return run
 

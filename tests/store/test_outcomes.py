@@ -91,13 +91,14 @@ def test_a_failure_leads_where_its_code_says(
     assert ledger.task(task.id)["state"] == "closed"
 
 
-def test_a_failed_recipient_avoids_the_place_and_waits_longer_each_time(ledger: Any) -> None:
+def test_a_failed_recipient_avoids_its_places_and_waits_longer_each_time(ledger: Any) -> None:
     campaign_id = ledger.campaign(1)
     waits = []
-    for port in (1, 2):
+    gateway_id = ledger.gateway()
+    for port, avoided in ((1, f"{gateway_id}:1"), (2, f"{gateway_id}:1,{gateway_id}:2")):
         ledger.report(ledger.claim_one(campaign_id, ports=(port,)), failed=[(1, *TRANSIENT)])
         recipient = ledger.recipient(1)
-        assert recipient["avoid"] == f"{ledger.gateway()}:{port}"
+        assert recipient["avoid"] == avoided
         waits.append(recipient["due_ms"] - ledger.now)
         ledger.now = recipient["due_ms"]
     assert waits == [10_000, 20_000]
