@@ -10,14 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from campaign.planner.durations import Interval
 from campaign.planner.forecast import Forecast
 from campaign.planner.lanes import Lane, hours_of
+from campaign.planner.limits import Limits, Pace, limits_between
 from campaign.planner.options import CampaignOptions
+from campaign.planner.quotas import Usage, parse_balance, sim_key
+from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.workload import SIM_SECONDS, Conditions, Demand, Group, PlannedSim, measured
 from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.store.foreseen import failure_share, measured_paces, open_campaigns
 from campaign.store.gateways import GatewayRow, PortRow, list_ports
+from campaign.store.usage import usage_of
 
 ASSUMED_PORTS = 8
 """Of a device whose ports are not known yet."""
@@ -38,6 +41,7 @@ class Outlook:
 
 def outlook(
     conn: sqlite3.Connection,
+    now_ms: int,
     options: CampaignOptions,
     gateways: Sequence[GatewayRow],
     *,
@@ -47,16 +51,27 @@ def outlook(
     """The ports of these devices as they were last seen and how they fared lately, and the other
     campaigns (`besides` this one) that want them."""
     paces = measured_paces(conn)
-    ids = [row.id for row in gateways]
-    settings = options.settings_over(dict(gateways[0].settings) if gateways else {})
+    sims: list[PlannedSim] = []
+    gaps: dict[str | None, float] = {}
+    part_gaps: dict[str | None, float] = {}
+    waits: list[float] = []
+    for row in gateways:
+        settings = with_overrides(Settings(), dict(row.settings))
+        limits = limits_between(options, settings)
+        gaps[row.name], part_gaps[row.name] = limits.gateway.gap, limits.gateway.segment_gap
+        waits.append(options.settings_over(dict(row.settings)).retry_wait)
+        ports = list_ports(conn, row.id)
+        usages = _usages(conn, row, ports, limits, now_ms)
+        sims += _sims(row, ports, options, limits, paces, usages)
+    failures = failure_share(conn, [row.id for row in gateways]) if gateways else None
     return Outlook(
-        tuple(
-            sim for row in gateways for sim in _sims(row, list_ports(conn, row.id), options, paces)
-        ),
+        tuple(sims),
         Conditions(
-            failures=(failure_share(conn, ids) if ids else None) or 0.0,
+            failures=failures or 0.0,
             attempts=options.attempts,
-            retry_wait=settings.retry_wait,
+            retry_wait=min(waits, default=10.0),
+            gateway_gaps=gaps,
+            gateway_part_gaps=part_gaps,
             deadline=deadline,
         ),
         tuple(_rivals(conn, options, {row.name for row in gateways}, besides)),
@@ -77,29 +92,31 @@ def demand_of(
     for (number, parts), count in sorted(alike.items()):
         lane = known.get(number, Lane(number))
         groups.append(Group(count, parts, hours_of(window, lane, start, deadline), lane.route))
-    rate = options.parsed_rate
-    return Demand(tuple(groups), gap=rate.gap if rate is not None else 0.0, weight=options.share)
+    pace = Pace.of(options.rate, options.segment_rate)
+    return Demand(tuple(groups), pace.gap, pace.segment_gap, weight=options.share)
 
 
 def assumed_sims(
     gateway: str | None,
     options: CampaignOptions,
+    limits: Limits,
     seconds: tuple[float, float, float] = SIM_SECONDS,
 ) -> list[PlannedSim]:
     """The ports of a device of which nothing is known."""
     chosen = options.port_numbers()
     numbers = sorted(chosen) if chosen is not None else list(range(1, ASSUMED_PORTS + 1))
-    gaps = port_gaps(options)
-    return [PlannedSim(gateway, port, False, seconds, gaps) for port in numbers]
+    return [
+        PlannedSim(
+            gateway, port, False, seconds, _gaps(limits), limits.port.segment_gap, limits.caps,
+            zone=limits.zone,
+        )
+        for port in numbers
+    ]  # fmt: skip
 
 
-def port_gaps(options: CampaignOptions) -> tuple[float, float, float]:
+def _gaps(limits: Limits) -> tuple[float, float, float]:
     """Seconds between two messages of a port: at an interval's low end, middle and high end."""
-    interval = options.parsed_interval or Interval(0.0, 0.0)
-    per_port = options.parsed_per_port
-    least = per_port.gap if per_port is not None else 0.0
-    low, middle, high = (max(least, interval.pick(draw)) for draw in (0.0, 0.5, 1.0))
-    return low, middle, high
+    return limits.port_gap(0.0), limits.port_gap(0.5), limits.port_gap(1.0)
 
 
 def forecast_json(found: Forecast) -> dict[str, object]:
@@ -141,19 +158,57 @@ def _sims(
     row: GatewayRow,
     ports: Sequence[PortRow],
     options: CampaignOptions,
+    limits: Limits,
     paces: Mapping[tuple[int, int], float],
+    usages: Mapping[str, Usage],
 ) -> list[PlannedSim]:
+    settings = options.settings_over(dict(row.settings))
+    least = settings.legacy_gap if settings.api_version == "1.0" else 0.0
     if not ports:
-        return assumed_sims(row.name, options)
-    gaps = port_gaps(options)
+        return assumed_sims(row.name, options, limits)
     sims: list[PlannedSim] = []
     for port in ports:
         if not options.allows_port(port.port) or port.code not in USABLE_PORT_CODES:
             continue
+        if _is_too_poor(port, limits):
+            continue
         pace = paces.get((row.id, port.port))
-        seconds = SIM_SECONDS if pace is None else measured(pace)
-        sims.append(PlannedSim(row.name, port.port, True, seconds, gaps, operator=port.operator))
+        low, middle, high = (max(least, gap) for gap in _gaps(limits))
+        sims.append(
+            PlannedSim(
+                row.name,
+                port.port,
+                seconds=SIM_SECONDS if pace is None else measured(pace),
+                gaps=(low, middle, high),
+                part_gap=limits.port.segment_gap,
+                caps=limits.caps,
+                usage=usages.get(_sim(row, port), Usage()),
+                zone=limits.zone,
+                operator=port.operator,
+            )
+        )
     return sims
+
+
+def _usages(
+    conn: sqlite3.Connection,
+    row: GatewayRow,
+    ports: Sequence[PortRow],
+    limits: Limits,
+    now_ms: int,
+) -> Mapping[str, Usage]:
+    if not limits.caps:
+        return {}
+    return usage_of(conn, {_sim(row, port) for port in ports}, now_ms, limits.zone)
+
+
+def _sim(row: GatewayRow, port: PortRow) -> str:
+    return sim_key(row.id, port.port, port.slot, port.iccid)
+
+
+def _is_too_poor(port: PortRow, limits: Limits) -> bool:
+    balance, floor = parse_balance(port.balance), limits.balance_floor
+    return floor is not None and balance is not None and balance < floor
 
 
 def _rivals(

@@ -7,7 +7,7 @@ failures and other campaigns weigh as they will when messages are really sent.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,12 +44,7 @@ def forecast(
     `others` are campaigns that want the same ports at the same time.
     """
     steps = forecast_steps(now, ours, sims, conditions, others)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            found: Forecast = done.value
-            return found
+    return next(found for found in steps if found is not None)
 
 
 def forecast_steps(
@@ -58,23 +53,23 @@ def forecast_steps(
     sims: Sequence[PlannedSim],
     conditions: Conditions | None = None,
     others: Sequence[Demand] = (),
-) -> Generator[None, None, Forecast]:
-    """As `forecast`, a little at a time, for whoever has other things to do meanwhile: a generator
-    that returns the forecast."""
+) -> Iterator[Forecast | None]:
+    """As `forecast`, a little at a time, for whoever has other things to do meanwhile: nothing as
+    long as it is not done, then the forecast."""
     ended: list[Foreseen] = []
     for pace in range(3):
         run = ForecastRun(now, ours, others, sims, conditions or Conditions(), pace)
         while run.advance():
-            yield
+            yield None
         ended.append(run.result())
     fast, usual, slow = ended
-    finish = usual.finish
-    # a slower run may be luckier with its last failures: the band holds what is expected
-    early = finish if fast.finish is None or finish is None else min(fast.finish, finish)
-    late = None if slow.finish is None or finish is None else max(slow.finish, finish)
-    return Forecast(
-        fast.finish if finish is None else early, finish, late, usual.pauses, usual.ports, usual.late
-    )
+    if usual.finish is None:
+        early, late = fast.finish, None
+    else:
+        # a slower run may be luckier with its last failures: the band holds what is expected
+        early = min(fast.finish or usual.finish, usual.finish)
+        late = None if slow.finish is None else max(slow.finish, usual.finish)
+    yield Forecast(early, usual.finish, late, usual.pauses, usual.ports, usual.late)
 
 
 def deal(messages: int, ports: int) -> tuple[int, ...]:

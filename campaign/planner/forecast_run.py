@@ -279,6 +279,8 @@ class ForecastRun:
             return
         if self._pauses and self._pauses[-1][1] >= begins - _TICK and self._pauses[-1][2] == why:
             begins = self._pauses.pop()[0]
+        elif self._pauses:
+            begins = max(begins, self._pauses[-1][1])
         if ends - begins >= _SHORT:
             self._pauses.append((begins, ends, why))
 

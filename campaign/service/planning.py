@@ -24,11 +24,14 @@ from campaign.engine.foresight import (
 )
 from campaign.engine.intake import Renderer, chosen_gateways
 from campaign.engine.mms import read_attachments
+from campaign.engine.placing import Placing
 from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
 from campaign.planner.forecast import Forecast, forecast, task_count
 from campaign.planner.forecast_ports import PortLoad
+from campaign.planner.limits import limits_between
 from campaign.planner.options import CampaignOptions
+from campaign.planner.settings import Settings
 from campaign.planner.tariffs import Cost, Tariff
 from campaign.planner.template import Template
 from campaign.planner.workload import SIM_SECONDS, Conditions, measured
@@ -116,7 +119,9 @@ def plan(site: Site, request: PlanRequest) -> Plan:
     if gateways:
         request.options.parsed_routes.check_gateways(row.name for row in gateways)
     files = read_attachments(request.mms)
-    options = settle_window(site, request.options, simulated=not gateways).options
+    options = settle_window(
+        site, request.options, simulated=not gateways or request.simulate > 0
+    ).options
     max_chars = min(
         (options.settings_over(dict(row.settings)).max_chars for row in gateways),
         default=options.settings_over({}).max_chars,
@@ -213,6 +218,7 @@ def _import(
     renderer: Renderer,
 ) -> tuple[int, Texts]:
     texts = Texts()
+    placing = Placing(request.options)
     accepted: list[NewRecipient] = []
     refused: list[Refusal] = []
     with transaction(conn):
@@ -228,7 +234,9 @@ def _import(
 
     def store_chunk() -> None:
         with transaction(conn):
-            repeated = {row.row for row in add_recipients(conn, campaign_id, accepted, refused)}
+            placed = placing.placed(accepted)
+            again = add_recipients(conn, campaign_id, placed, refused, placing.take_fresh())
+            repeated = {row.row for row in again}
         for row in accepted:
             if row.text is not None and row.row not in repeated:
                 texts.add(row.text)
@@ -280,10 +288,13 @@ def _around(
 ) -> Outlook:
     """The ports of the ledger's devices; assumed ones where none is registered, or simulated."""
     if gateways and not request.simulate:
-        return read(site, outlook, options, gateways)
+        return read(site, outlook, site.env.wall_ms(), options, gateways)
     simulated: list[str | None] = [f"sim{number}" for number in range(1, request.simulate + 1)]
     seconds = measured(SIMULATED_SECONDS) if simulated else SIM_SECONDS
-    sims = [sim for name in simulated or [None] for sim in assumed_sims(name, options, seconds)]
+    limits = limits_between(options, Settings())
+    sims = [
+        sim for name in simulated or [None] for sim in assumed_sims(name, options, limits, seconds)
+    ]
     return Outlook(tuple(sims), Conditions(attempts=options.attempts), ())
 
 

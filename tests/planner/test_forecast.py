@@ -248,9 +248,7 @@ def test_what_another_campaign_cannot_use_is_ours() -> None:
 
 
 def test_others_go_on_while_ours_waits_and_nothing_is_late_for_it() -> None:
-    found = forecast(
-        NOW, demand(400), sims(8), Conditions(failures=0.1), others=[demand(10**6)]
-    )
+    found = forecast(NOW, demand(400), sims(8), Conditions(failures=0.1), others=[demand(10**6)])
     assert seconds(found)[1] < 2 * 300 * 1.11 + 120
 
 
