@@ -15,6 +15,7 @@ import trio
 from campaign.cli.context import Context, at_a_terminal, host_port, json_option, pass_context
 from campaign.cli.going_on import resume_command, told_how_to_go_on
 from campaign.cli.options import allow_option, campaign_options, launch_options, read_message
+from campaign.cli.plan import plan_request, show_plan
 from campaign.cli.screen import open_screen
 from campaign.engine.intake import LaunchRequest
 from campaign.errors import UsageError
@@ -50,6 +51,7 @@ _SIMULATED_PORTS = 8
 @click.option("--again", is_flag=True, help="Send the same list and message once more.")
 @click.option("--strict", is_flag=True, help="Refused rows end the launch (exit 7).")
 @click.option("--no-attach", is_flag=True, help="Exit 6 if an engine runs on this ledger already.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would come to, as plan does.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending through real gateways.")
 @click.option(
     "--fail-if", "fail_if", multiple=True, metavar="EXPR", help="Exit 3 if true, as 'failed>5%'."
@@ -71,6 +73,7 @@ def launch(
     again: bool,
     strict: bool,
     no_attach: bool,
+    dry_run: bool,
     yes: bool,
     fail_if: tuple[str, ...],
     **options: Any,
@@ -85,9 +88,11 @@ def launch(
       campaign launch sample_lists/personalised.csv --message "Hello {name|friend}" --simulate 2
     """
     thresholds = [Threshold.parse(text) for text in fail_if]
-    settled = settle_window(
-        context.site, campaign_options(mms=mms, **options), simulated=simulate is not None
-    )
+    chosen = campaign_options(mms=mms, **options)
+    if dry_run:
+        show_plan(context, plan_request(list_path, message, mms, chosen, simulate=simulate or 0))
+        return
+    settled = settle_window(context.site, chosen, simulated=simulate is not None)
     if settled.off_loopback and not yes:
         _ask(context, settled.off_loopback)
     path, list_name, rejects = _list(list_path)

@@ -11,6 +11,7 @@ from campaign.engine.control import serve_control
 from campaign.engine.dispatch import dispatch
 from campaign.engine.doubt import resolve_doubt
 from campaign.engine.fencing import fence
+from campaign.engine.forecasting import keep_forecasts
 from campaign.engine.hours import keep_hours
 from campaign.engine.lifecycle import Ended, follow
 from campaign.engine.recover import doubt_unanswered, recover
@@ -46,6 +47,7 @@ async def run_engine(run: Run, job: Job, *, control: Path | None = None) -> Ende
             if control is not None:
                 await nursery.start(serve_control, run, control)
             nursery.start_soon(settle, run)
+            nursery.start_soon(keep_forecasts, run)
             await crew.reload()
             try:
                 await job(run)

@@ -42,7 +42,15 @@ class Placing:
         sims: dict[str, str] = {}
         if self._sticky:
             sims = await run.store.read(last_sims, [row.number for row in rows])
-        return [row._replace(lane=self._lane(row.number, sims)) for row in rows]
+        return self.placed(rows, sims)
+
+    def placed(
+        self, rows: Sequence[NewRecipient], sims: dict[str, str] | None = None
+    ) -> list[NewRecipient]:
+        """The rows with their lanes; `sims` tells who is to stay with which SIM."""
+        if self._plain:
+            return list(rows)
+        return [row._replace(lane=self._lane(row.number, sims or {})) for row in rows]
 
     def take_fresh(self) -> list[Lane]:
         """The lanes that are to be stored with the recipients placed since it was last asked."""

@@ -1,72 +1,75 @@
-"""When a campaign would be done: arithmetic before anything is sent.
+"""When a campaign would be done: the planner itself, run ahead in virtual time.
 
-A forecast is three moments, from three paces a SIM may keep. It knows the sending window and every
-limit the operator sets, and nothing of failures, retries and quiet hours of the network.
+A forecast is three moments, from three paces a SIM may keep. Each comes from a run of the planner's
+own turns (`planner.forecast_run`) over the ports that are known, so that windows, rates, quotas,
+failures and other campaigns weigh as they will when messages are really sent.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from campaign.planner.durations import Interval, Rate
-from campaign.planner.windows import Window
-
-SIM_SECONDS = (4.0, 6.0, 10.0)
-"""Seconds of air time of one SMS on one port: a good, a usual and a poor network."""
-
-_HORIZON = timedelta(days=3650)
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What there is to send: `sms` counts every part of the `messages`."""
-
-    messages: int
-    sms: int
-    ports: int
-
-
-@dataclass(frozen=True)
-class Pacing:
-    """What slows sending down beside the SIMs themselves."""
-
-    rate: Rate | None = None
-    per_port: Rate | None = None
-    interval: Interval | None = None
-    window: Window | None = None
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether every message is a task of its own, because it has a moment of its own."""
-        return any((self.rate, self.per_port, self.interval))
+from campaign.planner.forecast_ports import PortLoad
+from campaign.planner.forecast_run import ForecastRun, Foreseen, Pause
+from campaign.planner.workload import Conditions, Demand, PlannedSim
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """When the last message is sent; None: not within ten years, or never without a port."""
+    """When the last message is sent; None: not within ten years, or never without a port.
+
+    `pauses` and `ports` are those of the usual pace; `late` is how many recipients would still wait
+    at the deadline then.
+    """
 
     earliest: datetime | None
     expected: datetime | None
     latest: datetime | None
+    pauses: tuple[Pause, ...] = ()
+    ports: tuple[PortLoad, ...] = ()
+    late: int = 0
 
 
 def forecast(
     now: datetime,
-    work: Workload,
-    pacing: Pacing,
-    sim_seconds: tuple[float, float, float] = SIM_SECONDS,
+    ours: Demand,
+    sims: Sequence[PlannedSim],
+    conditions: Conditions | None = None,
+    others: Sequence[Demand] = (),
 ) -> Forecast:
-    """The finish of sending that begins at `now` (aware), for three paces of a SIM."""
-    fast, usual, slow = sim_seconds
-    interval = pacing.interval or Interval(0.0, 0.0)
-    middle = (interval.low + interval.high) / 2
-    return Forecast(
-        _finish(now, work, pacing, fast, interval.low),
-        _finish(now, work, pacing, usual, middle),
-        _finish(now, work, pacing, slow, interval.high),
-    )
+    """The finish of sending that begins at `now` (aware), for three paces of a SIM.
+
+    `others` are campaigns that want the same ports at the same time.
+    """
+    steps = forecast_steps(now, ours, sims, conditions, others)
+    return next(found for found in steps if found is not None)
+
+
+def forecast_steps(
+    now: datetime,
+    ours: Demand,
+    sims: Sequence[PlannedSim],
+    conditions: Conditions | None = None,
+    others: Sequence[Demand] = (),
+) -> Iterator[Forecast | None]:
+    """As `forecast`, a little at a time, for whoever has other things to do meanwhile: nothing as
+    long as it is not done, then the forecast."""
+    ended: list[Foreseen] = []
+    for pace in range(3):
+        run = ForecastRun(now, ours, others, sims, conditions or Conditions(), pace)
+        while run.advance():
+            yield None
+        ended.append(run.result())
+    fast, usual, slow = ended
+    if usual.finish is None:
+        early, late = fast.finish, None
+    else:
+        # a slower run may be luckier with its last failures: the band holds what is expected
+        early = min(fast.finish or usual.finish, usual.finish)
+        late = None if slow.finish is None else max(slow.finish, usual.finish)
+    yield Forecast(early, usual.finish, late, usual.pauses, usual.ports, usual.late)
 
 
 def deal(messages: int, ports: int) -> tuple[int, ...]:
@@ -80,38 +83,3 @@ def deal(messages: int, ports: int) -> tuple[int, ...]:
 def task_count(same_text: int, ports: int, task_size: int) -> int:
     """The fewest tasks for so many recipients of one text: a task names one port."""
     return sum(-(-share // task_size) for share in deal(same_text, min(ports, same_text)))
-
-
-def _finish(
-    now: datetime, work: Workload, pacing: Pacing, sim_seconds: float, interval: float
-) -> datetime | None:
-    if not work.messages:
-        return now
-    if not work.ports:
-        return None
-    seconds = _sending_seconds(work, pacing, sim_seconds, interval)
-    if seconds > _HORIZON.total_seconds():
-        return None
-    return _through_windows(now, timedelta(seconds=seconds), pacing.window)
-
-
-def _sending_seconds(work: Workload, pacing: Pacing, sim_seconds: float, interval: float) -> float:
-    """Open-window seconds the slowest limit asks for. The first message waits for nothing."""
-    port_gap = max(interval, pacing.per_port.gap if pacing.per_port else 0.0)
-    on_air = math.ceil(work.sms / work.ports) * sim_seconds
-    paced_by_port = (math.ceil(work.messages / work.ports) - 1) * port_gap + sim_seconds
-    paced_by_rate = (work.messages - 1) * pacing.rate.gap + sim_seconds if pacing.rate else 0.0
-    return max(on_air, paced_by_port, paced_by_rate)
-
-
-def _through_windows(now: datetime, needed: timedelta, window: Window | None) -> datetime | None:
-    if window is None:
-        return now + needed
-    moment, end = window.next_open(now), now + _HORIZON
-    while moment < end:
-        closes = window.closes_at(moment)
-        if closes is None or moment + needed <= closes:
-            return moment + needed
-        needed -= closes - moment
-        moment = window.next_open(closes)
-    return None

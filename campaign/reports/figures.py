@@ -10,6 +10,7 @@ from typing import Any
 from campaign.planner.rulings import Decision
 from campaign.planner.states import RecipientState
 from campaign.planner.tariffs import Cost
+from campaign.reports.planned import Planned, plan_against_actual
 from campaign.store.campaigns import CampaignRow, shown_counts
 from campaign.store.costs import parts_sent
 from campaign.store.summary import (
@@ -77,6 +78,7 @@ class Figures:
     """Of those sent, how many on somebody's word only; and how many others that may be sent."""
 
     costs: tuple[Cost, Cost] | None = None
+    planned: Planned | None = None
     """Of what was sent, and on top of it of what may have been; None without a tariff."""
 
     @property
@@ -134,6 +136,7 @@ def gather(conn: sqlite3.Connection, campaign: CampaignRow) -> Figures:
         decisions=decisions(conn, campaign.id),
         unproved=unproved_counts(conn, campaign.id),
         costs=_costs(conn, campaign),
+        planned=plan_against_actual(conn, campaign),
     )
 
 

@@ -50,6 +50,7 @@ def _campaign(conn: sqlite3.Connection, figures: Figures, now: datetime) -> dict
         "retries": {"tries": figures.tries, "sent": figures.saved},
         "decisions": figures.decisions,
         "cost": _cost(figures),
+        "plan": None if figures.planned is None else figures.planned.json(),
         "list": campaign.list_name,
         "message": campaign.message,
         "created_at": ledger_time(campaign.created_ms),

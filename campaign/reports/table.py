@@ -14,6 +14,7 @@ from campaign.reports.rows import ReportRow, full_reason, ledger_time
 
 _MOST_REASONS = 20
 _MOST_RECIPIENTS = 50
+_MOST_PORTS = 32
 
 
 def figure_lines(figures: Figures) -> list[str]:
@@ -22,6 +23,7 @@ def figure_lines(figures: Figures) -> list[str]:
         _heading(figures),
         _states(figures),
         _gateways(figures),
+        _planned(figures),
         _reasons(figures),
         _decisions(figures),
         _remarks(figures),
@@ -77,6 +79,22 @@ def _gateways(figures: Figures) -> list[str]:
         shares = _shares(entry["counts"], figures.present)
         lines.append([f"  {name or '(none)'}", str(entry["recipients"]), shares])
     return ["by gateway", *_aligned(lines, "lr")] if lines else []
+
+
+def _planned(figures: Figures) -> list[str]:
+    """Plan against actual."""
+    planned = figures.planned
+    if planned is None:
+        return []
+    table = [["  ", "planned", "actual", ""]]
+    table += [[f"  {row.what}", row.planned, row.actual, row.off] for row in planned.rows]
+    ports = [
+        [f"  {port.gateway or '(assumed)'} port {port.port}", str(port.planned), str(port.sent)]
+        for port in planned.ports[:_MOST_PORTS]
+    ]
+    rest = len(planned.ports) - len(ports)
+    more = [f"  and {rest} more ports: see --format json"] if rest else []
+    return ["plan against actual", *_aligned(table, "lrrl"), *_aligned(ports, "lrr"), *more]
 
 
 def _shares(counts: dict[str, int], order: Sequence[RecipientState]) -> str:

@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from campaign.engine.foresight import (
+    ASSUMED_PORTS,
+    Outlook,
+    assumed_sims,
+    demand_of,
+    forecast_json,
+    outlook,
+)
 from campaign.engine.intake import Renderer, chosen_gateways
 from campaign.engine.mms import read_attachments
+from campaign.engine.placing import Placing
 from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
-from campaign.planner.forecast import Forecast, Pacing, Workload, deal, forecast, task_count
+from campaign.planner.forecast import Forecast, forecast, task_count
+from campaign.planner.forecast_ports import PortLoad
+from campaign.planner.limits import limits_between
 from campaign.planner.options import CampaignOptions
+from campaign.planner.settings import Settings
 from campaign.planner.tariffs import Cost, Tariff
 from campaign.planner.template import Template
+from campaign.planner.workload import SIM_SECONDS, Conditions, measured
 from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.text import Encoding
 from campaign.reports.rejects import write_rejects
@@ -31,6 +43,7 @@ from campaign.service.ledger import has_ledger, read
 from campaign.service.remarks import (
     Texts,
     cost_warnings,
+    forecast_warnings,
     list_warnings,
     tally,
     text_warnings,
@@ -49,11 +62,14 @@ from campaign.store.draft import (
     see_ledger,
     suppress_draft,
 )
+from campaign.store.foreseen import all_alike
 from campaign.store.gateways import GatewayRow, list_gateways, list_ports
+from campaign.store.lanes import lanes_of
 from campaign.store.opening import open_ledger
 from campaign.store.summary import refusal_rows
 
-ASSUMED_PORTS = 8
+SIMULATED_SECONDS = 2.0
+"""Air time of an SMS on a simulated gateway, unless it is told another."""
 _CHUNK = 1000
 
 
@@ -67,16 +83,8 @@ class PlanRequest:
     options: CampaignOptions
     rejects: Path | None = None
     mms: Sequence[Path] = ()
-
-
-@dataclass(frozen=True)
-class PlannedPort:
-    """One port and how many recipients fall to it; `known` is False where it is only assumed."""
-
-    gateway: str | None
-    port: int
-    known: bool
-    recipients: int
+    simulate: int = 0
+    """How many simulated gateways a launch would bring; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,6 @@ class Plan:
     tasks: int
     finish: Forecast
     cost: Cost | None
-    per_port: tuple[PlannedPort, ...]
     warnings: tuple[str, ...]
     mms: str | None = None
     """What an MMS carries, in words; None for SMS."""
@@ -105,11 +112,10 @@ class Plan:
         """`gsm7`, `ucs2`, or `mixed`."""
         return "mixed" if len(self.texts) > 1 else next(iter(self.texts)).value
 
-
-@dataclass(frozen=True)
-class _Ports:
-    numbers: tuple[tuple[str | None, int, bool], ...]
-    warnings: tuple[str, ...]
+    @property
+    def per_port(self) -> tuple[PortLoad, ...]:
+        """What falls to each port at the usual pace."""
+        return self.finish.ports
 
 
 def plan(site: Site, request: PlanRequest) -> Plan:
@@ -121,7 +127,9 @@ def plan(site: Site, request: PlanRequest) -> Plan:
     if gateways:
         request.options.parsed_routes.check_gateways(row.name for row in gateways)
     files = read_attachments(request.mms)
-    options = settle_window(site, request.options, simulated=not gateways).options
+    options = settle_window(
+        site, request.options, simulated=not gateways or request.simulate > 0
+    ).options
     max_chars = min(
         (options.settings_over(dict(row.settings)).max_chars for row in gateways),
         default=options.settings_over({}).max_chars,
@@ -149,6 +157,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
             _suppress(conn, site, campaign_id, options)
             figures = draft_figures(conn, campaign_id)
+            alike, lanes = all_alike(conn, campaign_id), lanes_of(conn, campaign_id)
             cost = _cost(conn, campaign_id, options.parsed_tariff)
             refused_by = refusal_counts(conn, campaign_id)
             _write_rejects(conn, campaign_id, request.rejects)
@@ -161,14 +170,11 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             columns = rows.columns
     if not texts.encodings:
         texts.add(str(Template.parse(request.message).render({})), figures.recipients)
-    ports = _ports(site, gateways, options)
-    pacing = Pacing(
-        options.parsed_rate,
-        options.parsed_per_port,
-        options.parsed_interval,
-        options.parsed_window,
+    around = _around(site, request, options, gateways)
+    now = site.env.wall()
+    found = forecast(
+        now, demand_of(options, alike, lanes), around.sims, around.conditions, around.others
     )
-    work = Workload(figures.messages, figures.parts, len(ports.numbers))
     return Plan(
         recipients=figures.recipients,
         refused=sum(refused_by.values()),
@@ -177,21 +183,16 @@ def plan(site: Site, request: PlanRequest) -> Plan:
         suppressed=figures.suppressed,
         segments=figures.parts,
         texts=dict(texts.encodings),
-        tasks=_tasks(figures, len(ports.numbers), pacing, _task_size(gateways, options)),
-        finish=forecast(site.env.wall(), work, pacing),
+        tasks=_tasks(figures, len(around.sims), options, _task_size(gateways, options)),
+        finish=found,
         cost=cost,
-        per_port=tuple(
-            PlannedPort(*port, recipients)
-            for port, recipients in zip(
-                ports.numbers, deal(figures.messages, len(ports.numbers)), strict=True
-            )
-        ),
         warnings=(
             *list_warnings(figures, refused_by),
             *text_warnings(request.message, columns, texts, figures.recipients),
-            *ports.warnings,
+            *_port_warnings(site, request, gateways, options),
             *cost_warnings(cost),
-            *window_warnings(pacing.window, site.env.wall()),
+            *window_warnings(options.parsed_window, now),
+            *forecast_warnings(found, around),
         ),
         mms=_mms_words(files) if options.is_mms else None,
     )
@@ -227,6 +228,7 @@ def _import(
     renderer: Renderer,
 ) -> tuple[int, Texts]:
     texts = Texts()
+    placing = Placing(request.options)
     accepted: list[NewRecipient] = []
     refused: list[Refusal] = []
     with transaction(conn):
@@ -242,7 +244,9 @@ def _import(
 
     def store_chunk() -> None:
         with transaction(conn):
-            repeated = {row.row for row in add_recipients(conn, campaign_id, accepted, refused)}
+            placed = placing.placed(accepted)
+            again = add_recipients(conn, campaign_id, placed, refused, placing.take_fresh())
+            repeated = {row.row for row in again}
         for row in accepted:
             if row.text is not None and row.row not in repeated:
                 texts.add(row.text)
@@ -291,52 +295,55 @@ def _task_size(gateways: Iterable[GatewayRow], options: CampaignOptions) -> int:
     )
 
 
-def _tasks(figures: DraftFigures, ports: int, pacing: Pacing, task_size: int) -> int:
-    if pacing.one_by_one:
-        return figures.messages
+def _tasks(figures: DraftFigures, ports: int, options: CampaignOptions, task_size: int) -> int:
+    if any((options.rate, options.segment_rate, options.per_port, options.interval)):
+        return figures.messages  # each has a moment of its own
     return sum(
         texts * task_count(same_text, max(1, ports), task_size)
         for same_text, texts in figures.groups
     )
 
 
-def _ports(site: Site, gateways: Iterable[GatewayRow], options: CampaignOptions) -> _Ports:
-    found: list[tuple[str | None, int, bool]] = []
-    warnings: list[str] = []
-    rows = list(gateways)
-    if not rows:
-        warnings.append(f"no gateway is registered: one with {ASSUMED_PORTS} ports is assumed")
-        found += [(None, port, False) for port in _assumed(options)]
+def _around(
+    site: Site, request: PlanRequest, options: CampaignOptions, gateways: Sequence[GatewayRow]
+) -> Outlook:
+    """The ports of the ledger's devices; assumed ones where none is registered, or simulated."""
+    if gateways and not request.simulate:
+        return read(site, outlook, site.env.wall_ms(), options, gateways)
+    simulated: list[str | None] = [f"sim{number}" for number in range(1, request.simulate + 1)]
+    seconds = measured(SIMULATED_SECONDS) if simulated else SIM_SECONDS
+    limits = limits_between(options, Settings())
+    sims = [
+        sim for name in simulated or [None] for sim in assumed_sims(name, options, limits, seconds)
+    ]
+    return Outlook(tuple(sims), Conditions(attempts=options.attempts), ())
+
+
+def _port_warnings(
+    site: Site, request: PlanRequest, gateways: Iterable[GatewayRow], options: CampaignOptions
+) -> Iterator[str]:
+    rows = [] if request.simulate else list(gateways)
+    if not rows and not request.simulate:
+        yield f"no gateway is registered: one with {ASSUMED_PORTS} ports is assumed"
     for row in rows:
         ports = read(site, list_ports, row.id)
         chosen = [port for port in ports if options.allows_port(port.port)]
         usable = [port for port in chosen if port.code in USABLE_PORT_CODES]
         if row.stopped:
-            warnings.append(f"{row.name} is stopped by an alarm: {row.stopped}")
+            yield f"{row.name} is stopped by an alarm: {row.stopped}"
         if not ports:
-            warnings.append(
-                f"the ports of {row.name} are not known yet: {ASSUMED_PORTS} are assumed"
-            )
-            found += [(row.name, port, False) for port in _assumed(options)]
+            yield f"the ports of {row.name} are not known yet: {ASSUMED_PORTS} are assumed"
         elif not usable:
-            warnings.append(f"no chosen port of {row.name} could send when it was last seen")
+            yield f"no chosen port of {row.name} could send when it was last seen"
         elif len(usable) < len(chosen):
-            warnings.append(
+            yield (
                 f"{len(chosen) - len(usable)} of {len(chosen)} ports of {row.name} could not send"
                 " when they were last seen: they are left out"
             )
-        found += [(row.name, port.port, True) for port in usable]
-    return _Ports(tuple(found), tuple(warnings))
-
-
-def _assumed(options: CampaignOptions) -> list[int]:
-    chosen = options.port_numbers()
-    return sorted(chosen) if chosen is not None else list(range(1, ASSUMED_PORTS + 1))
 
 
 def plan_json(made: Plan) -> dict[str, Any]:
     """What `plan --json` prints."""
-    finish = made.finish
     return {
         "recipients": made.recipients,
         "refused": made.refused,
@@ -348,24 +355,7 @@ def plan_json(made: Plan) -> dict[str, Any]:
         "mms": made.mms,
         "encodings": {encoding.value: count for encoding, count in made.texts.items()},
         "tasks": made.tasks,
-        "finish": {
-            "earliest": _moment(finish.earliest),
-            "expected": _moment(finish.expected),
-            "latest": _moment(finish.latest),
-        },
+        **forecast_json(made.finish),
         "cost": None if made.cost is None else made.cost.number,
-        "per_port": [
-            {
-                "gateway": port.gateway,
-                "port": str(port.port),
-                "known": port.known,
-                "recipients": port.recipients,
-            }
-            for port in made.per_port
-        ],
         "warnings": list(made.warnings),
     }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from campaign.engine.foresight import Outlook
 from campaign.planner.advice import (
     costly_characters,
     just_over,
     lookalike_fields,
     name_characters,
 )
+from campaign.planner.forecast import Forecast
 from campaign.planner.tariffs import Cost
 from campaign.planner.windows import Window
 from campaign.protocol.text import Encoding, encoding_of
@@ -27,16 +29,22 @@ class Texts:
     costly: Counter[str] = field(default_factory=Counter)
     costly_texts: int = 0
     costly_parts: int = 0
-    just_over: int = 0
+    costly_sum: int = 0
+    """SMS parts of those texts as they are."""
+    just_over: Counter[int] = field(default_factory=Counter)
+    """Texts by how few characters too many they have."""
 
     def add(self, text: str, count: int = 1) -> None:
         self.encodings[encoding_of(text)] += count
-        self.just_over += count if just_over(text) else 0
+        over = just_over(text)
+        if over:
+            self.just_over[over] += count
         costly = costly_characters(text)
         if costly is not None:
             self.costly.update(dict.fromkeys(costly.characters, count))
             self.costly_texts += count
             self.costly_parts += count * (costly.parts - costly.parts_without)
+            self.costly_sum += count * costly.parts
 
 
 def list_warnings(figures: DraftFigures, refused_by: Mapping[str, int]) -> Iterator[str]:
@@ -80,12 +88,26 @@ def text_warnings(
             if texts.costly_texts == recipients
             else (f"{texts.costly_texts} texts need")
         )
-        saved = f"; that costs {texts.costly_parts} more SMS" if texts.costly_parts else ""
         named = name_characters(char for char, _ in texts.costly.most_common(5))
-        yield f"{which} UCS-2 (70 characters to an SMS, not 160) because of {named}{saved}"
+        yield (
+            f"{which} UCS-2 (70 characters to an SMS, not 160) because of {named}"
+            + _saving(texts.costly_parts, texts.costly_sum)
+        )
     if texts.just_over:
-        which = "the text is" if texts.just_over == recipients else f"{texts.just_over} texts are"
-        yield f"{which} up to 3 characters too long for one SMS less"
+        over = sum(texts.just_over.values())
+        which = "the text is" if over == recipients else f"{over} texts are"
+        by = sorted(texts.just_over)
+        count = f"{by[0]}" if len(by) == 1 else f"{by[0]} to {by[-1]}"
+        characters = "character" if by == [1] else "characters"
+        yield f"{which} {count} {characters} too long for one SMS less: {over} SMS could be saved"
+
+
+def _saving(saved: int, whole: int) -> str:
+    """What replacing costly characters would save."""
+    if not saved:
+        return ""
+    halves = ", which halves the cost" if 2 * saved == whole else ""
+    return f"; replacing saves {saved} of {whole} SMS{halves}"
 
 
 def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
@@ -93,3 +115,21 @@ def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
     if window is not None and not window.is_open(now):
         opens = window.next_open(now).astimezone(window.zone)
         yield f"the sending window ({window.text}) is closed now, it opens {opens:%Y-%m-%d %H:%M}"
+
+
+def forecast_warnings(found: Forecast, around: Outlook) -> Iterator[str]:
+    """What the forecast knows of failures, other campaigns and the deadline."""
+    if found.late:
+        yield f"{found.late} recipients would still wait at the deadline and expire"
+    failures = around.conditions.failures
+    if failures >= 0.0005:
+        yield f"{failures:.1%} of the messages are taken to fail at first, as they did lately"
+    others = sum(demand.messages for demand in around.others)
+    if others:
+        yield (
+            f"{len(around.others)} other campaign{'s' * (len(around.others) > 1)} with {others}"
+            " recipients waiting share these ports"
+        )
+    spent = sum(port.quota_out is not None for port in found.ports)
+    if spent:
+        yield f"{spent} of {len(found.ports)} SIMs use up a quota on the way"

@@ -18,6 +18,12 @@ from campaign.protocol.messages import PortState
 from campaign.protocol.ports import Port
 from campaign.service.planning import PlanRequest, plan
 from campaign.service.site import Site
+from campaign.store.campaigns import (
+    NewRecipient,
+    add_recipients,
+    complete_import,
+    create_campaign,
+)
 from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway
 from campaign.store.opening import open_ledger
@@ -174,8 +180,20 @@ def test_who_has_opted_out_is_not_paid_for(run: Run, site: Site, people: Path) -
 @pytest.mark.parametrize(
     ("message", "encoding", "segments", "warning"),
     [
-        pytest.param("x" * 161, "gsm7", 200, "up to 3 characters too long", id="just over"),
-        pytest.param("It’s " + "x" * 90, "ucs2", 200, "’ (could be ')", id="a costly quote"),
+        pytest.param(
+            "x" * 161,
+            "gsm7",
+            200,
+            "the text is 1 character too long for one SMS less: 100 SMS",
+            id="just over",
+        ),
+        pytest.param(
+            "It’s " + "x" * 90,
+            "ucs2",
+            200,
+            "’ (could be '); replacing saves 100 of 200 SMS, which halves the cost",
+            id="a costly quote",
+        ),
         pytest.param("Hi [name]", "gsm7", 100, "[name] is sent as it stands", id="lookalike"),
         pytest.param("您好", "ucs2", 100, None, id="what cannot be said otherwise"),
         pytest.param("a {{b}} " + "x" * 154, "gsm7", 200, "too long", id="braces count once"),
@@ -278,3 +296,70 @@ def test_a_route_a_spread_or_a_price_that_cannot_be_is_a_usage_error(
     result = run(str(people), "--message", "Hello", *words)
     assert result.exit_code == 2
     assert why in result.stderr
+
+
+def test_the_load_of_each_port_and_the_pauses_are_shown(site: Site, run: Run, people: Path) -> None:
+    register(site, "office", [3, 3], **{"sim-day": "20"})
+    words = (str(people), "--message", "Hello", "--window", "09:00-18:00", "--timezone", "UTC")
+    made = plan(
+        site,
+        PlanRequest(
+            people, "people.csv", "Hello", CampaignOptions(window="09:00-18:00", timezone="UTC")
+        ),
+    )
+    # twenty a day on each of two ports: two minutes a day, from Monday to Wednesday
+    assert made.finish.expected == datetime(2026, 3, 4, 9, 1, tzinfo=UTC)
+    assert [pause.ends.hour for pause in made.finish.pauses][-1] == 9
+    shown = planned(run, *words)
+    assert [port["messages"] for port in shown["per_port"]] == [50, 50]
+    assert shown["per_port"][0]["quota_out"] is not None
+    assert shown["pauses"][0]["why"]
+    assert "2 of 2 SIMs use up a quota on the way" in shown["warnings"]
+    text = run(*words).stdout
+    assert "pauses" in text
+    assert "office ports 1,2: 50 messages, 50 SMS parts each; SIM used up: 20 of 20" in text
+
+
+def test_other_campaigns_are_load(site: Site, run: Run, people: Path) -> None:
+    register(site, "office", [3])
+    alone = planned(run, str(people), "--message", "Hello", "--window", "any")
+    conn = open_ledger(site.paths.db, site.optouts)
+    with transaction(conn):
+        other = create_campaign(
+            conn, 1, name="other", list_name="l", message="x", columns=(),
+            options=CampaignOptions(),
+        )  # fmt: skip
+        rows = [NewRecipient(i, f"99911{i:04d}", None, None, 1) for i in range(100)]
+        add_recipients(conn, other, rows, ())
+        complete_import(conn, 1, other, "f")
+    conn.close()
+    shared = planned(run, str(people), "--message", "Hello", "--window", "any")
+    assert any("1 other campaign with 100 recipients" in line for line in shared["warnings"])
+    assert shared["finish"]["expected"] > alone["finish"]["expected"]
+
+
+def test_a_dry_run_of_launch_says_the_same_and_keeps_nothing(
+    site: Site, run: Run, people: Path, tmp_path: Path
+) -> None:
+    register(site, "office", [3, 3])
+    where = ["--db", str(site.paths.db), "--optouts", str(site.optouts)]
+    words = [str(people), "--message", "Hello", "--window", "any"]
+    dry = CliRunner().invoke(main, [*where, "launch", *words, "--dry-run", "--json"])
+    assert dry.exit_code == 0, dry.stderr
+    told, shown = json.loads(dry.stdout), planned(run, *words)
+    assert told.keys() == shown.keys()
+    assert [p["messages"] for p in told["per_port"]] == [p["messages"] for p in shown["per_port"]]
+    assert not list(tmp_path.glob("*.rejects.csv"))
+    conn = open_ledger(site.paths.db, site.optouts)
+    assert conn.execute("SELECT count(*) FROM campaigns").fetchone()[0] == 0
+    conn.close()
+
+
+def test_a_dry_run_with_simulated_gateways_starts_none(
+    site: Site, people: Path, tmp_path: Path
+) -> None:
+    where = ["--db", str(site.paths.db), "--optouts", str(site.optouts)]
+    words = [str(people), "--message", "Hello", "--simulate", "2", "--dry-run", "--json"]
+    told = json.loads(CliRunner().invoke(main, [*where, "launch", *words]).stdout)
+    assert {port["gateway"] for port in told["per_port"]} == {"sim1", "sim2"}
+    assert [path.name for path in tmp_path.iterdir()] == ["people.csv"]

@@ -44,7 +44,7 @@ def test_the_json_has_the_shape_scripts_rely_on(ledger: Any, mixed: CampaignRow)
         "name": "spring", "state": "finished", "recipients": 8, "refused": 2, "counts": totals,
         "rate_per_second": None, "eta": None, "waiting_for": None,
         "incidents": {"duplicate": 1, "anomaly": 0, "opted_out_in_flight": 0},
-        "retries": {"tries": 2, "sent": 1}, "decisions": [], "cost": None,
+        "retries": {"tries": 2, "sent": 1}, "decisions": [], "cost": None, "plan": None,
         "list": "customers.csv", "message": "Hello",
         "created_at": "2026-03-02T09:00:00Z", "started_at": "2026-03-02T09:00:00Z",
         "finished_at": "2026-03-02T09:01:15Z", "reported_at": "2026-03-02T09:00:00Z",
