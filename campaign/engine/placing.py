@@ -37,8 +37,6 @@ class Placing:
 
     async def place(self, run: Run, rows: Sequence[NewRecipient]) -> list[NewRecipient]:
         """The recipients in their lanes."""
-        if not self.is_needed:
-            return list(rows)
         sims: dict[str, str] = {}
         if self._sticky:
             sims = await run.store.read(last_sims, [row.number for row in rows])
@@ -48,7 +46,7 @@ class Placing:
         self, rows: Sequence[NewRecipient], sims: dict[str, str] | None = None
     ) -> list[NewRecipient]:
         """The rows with their lanes; `sims` tells who is to stay with which SIM."""
-        if self._plain:
+        if not self.is_needed:
             return list(rows)
         return [row._replace(lane=self._lane(row.number, sims or {})) for row in rows]
 

@@ -154,7 +154,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
                 files=bool(files),
                 routes=options.parsed_routes,
             )
-            campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
+            campaign_id, texts = _import(conn, site.env.wall(), request, options, rows, renderer)
             _suppress(conn, site, campaign_id, options)
             figures = draft_figures(conn, campaign_id)
             alike, lanes = all_alike(conn, campaign_id), lanes_of(conn, campaign_id)
@@ -222,24 +222,25 @@ def _gateways(site: Site, options: CampaignOptions) -> list[GatewayRow]:
 
 def _import(
     conn: sqlite3.Connection,
-    now_ms: int,
+    now: datetime,
     request: PlanRequest,
+    options: CampaignOptions,
     rows: ListReader,
     renderer: Renderer,
 ) -> tuple[int, Texts]:
     texts = Texts()
-    placing = Placing(request.options)
+    placing = Placing(options, now)
     accepted: list[NewRecipient] = []
     refused: list[Refusal] = []
     with transaction(conn):
         campaign_id = create_campaign(
             conn,
-            now_ms,
+            round(now.timestamp() * 1000),
             name="plan",
             list_name=request.list_name,
             message=request.message,
             columns=rows.columns,
-            options=request.options,
+            options=options,
         )
 
     def store_chunk() -> None:
