@@ -13,7 +13,7 @@ import trio
 
 from campaign.engine.mms import read_attachments, wire_text
 from campaign.engine.runtime import Campaign, Run
-from campaign.engine.trial import complete, own_numbers
+from campaign.engine.trial import check_trial, complete
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list
 from campaign.planner.options import CampaignOptions
@@ -129,7 +129,7 @@ async def intake(
     """
     gateways = await run.store.read(chosen_gateways, request.options.gateways)
     request.options.check()
-    own_numbers(request.options)
+    await run.store.read(check_trial, request.name, request.options)
     max_chars = min(
         with_overrides(Settings(), {**row.settings, **request.options.settings}).max_chars
         for row in gateways
