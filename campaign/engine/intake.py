@@ -15,7 +15,7 @@ from campaign.engine.appointments import announce
 from campaign.engine.mms import read_attachments, wire_text
 from campaign.engine.placing import Placing
 from campaign.engine.runtime import Campaign, Run, ledger_time
-from campaign.engine.trial import complete, own_numbers
+from campaign.engine.trial import check_trial, complete
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list
 from campaign.planner.options import CampaignOptions
@@ -138,8 +138,8 @@ async def intake(
     """
     gateways = await run.store.read(chosen_gateways, request.options.gateways)
     request.options.check()
-    own_numbers(request.options)
     request.options.parsed_routes.check_gateways(row.name for row in gateways)
+    await run.store.read(check_trial, request.name, request.options)
     max_chars = min(
         with_overrides(Settings(), {**row.settings, **request.options.settings}).max_chars
         for row in gateways

@@ -20,6 +20,7 @@ from campaign.store.campaigns import (
     complete_import,
     counts,
     create_campaign,
+    find_campaign,
     get_campaign,
 )
 from campaign.store.verdicts import mark_sample
@@ -41,6 +42,16 @@ def own_numbers(options: CampaignOptions) -> tuple[str, ...]:
             raise UsageError(f"--test {raw!r}: {number.reason}")
         found[number] = None
     return tuple(found)
+
+
+def check_trial(conn: sqlite3.Connection, name: str, options: CampaignOptions) -> None:
+    """Raise `UsageError` where a campaign of this name could not have its test: before its list is
+    read, not behind a million rows."""
+    if own_numbers(options) and find_campaign(conn, trial_name(name)) is not None:
+        raise UsageError(
+            f"a campaign named {trial_name(name)!r} exists already, and the test is to have this"
+            " name: choose another --name"
+        )
 
 
 def complete(

@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from campaign.errors import UsageError
+from tests.engine.overtaking import store_campaign
 from tests.engine.test_steering import do
 
 Numbers = Callable[[int], list[str]]
@@ -197,3 +198,13 @@ async def test_an_own_number_that_is_none_is_refused_before_anything_is_kept(
         with pytest.raises(UsageError, match="--test '12'"):
             await world.launch(numbers(3), test=("12",))
         assert world.sql("SELECT count(*) FROM campaigns") == [(0,)]
+
+
+async def test_a_name_that_is_taken_for_the_test_is_refused_before_the_list_is_read(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        store_campaign(world, "c.test", numbers(1))
+        with pytest.raises(UsageError, match=r"named 'c.test' exists already"):
+            await world.launch([], path=world.folder / "missing.csv", test=("+999555000001",))
+        assert world.sql("SELECT name FROM campaigns") == [("c.test",)]
