@@ -81,7 +81,7 @@ async def _claim(
     now = run.env.monotonic()
     closed = shut(run, campaign)
     if closed is not None:
-        campaign.why[gateway.name] = Waiting(closed.why, closed.until)
+        _say_why(run, gateway, campaign, closed)
         return [], closed.until
     pending, in_flight, due_ms = await run.store.read(work_left, campaign.id)
     # what is due already waits for a port, not for a time: waking at a past time would spin
@@ -92,7 +92,7 @@ async def _claim(
     settings = run.settings(gateway, campaign.id)
     lanes = await open_lanes(run, campaign, settings, due=due_ms is not None and not wakes)
     if isinstance(lanes, Shut):
-        campaign.why[gateway.name] = Waiting(lanes.why, lanes.until)
+        _say_why(run, gateway, campaign, lanes)
         wakes += [] if lanes.until is None else [lanes.until]
         return [], min(wakes, default=None)
     turn = _plan(run, gateway, campaign, settings, busy, pending, in_flight, now)
@@ -129,6 +129,13 @@ async def _claim(
         port = gateway.ports[task.port]
         port.window = port.window.holding(port.window.queued + task.size, now)
     return claimed, None
+
+
+def _say_why(run: Run, gateway: Gateway, campaign: Campaign, closed: Shut) -> None:
+    known = campaign.why.get(gateway.name)
+    campaign.why[gateway.name] = Waiting(closed.why, closed.until)
+    if known is None or known.why != closed.why:
+        run.changed.ring()  # whoever shows it may have looked already
 
 
 def _plan(

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from campaign.engine.intake import Renderer, chosen_gateways
 from campaign.engine.mms import read_attachments
+from campaign.engine.placing import Placing
 from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
 from campaign.planner.forecast import Forecast, Pacing, Workload, deal, forecast, task_count
@@ -27,7 +28,14 @@ from campaign.protocol.text import Encoding
 from campaign.reports.rejects import write_rejects
 from campaign.service.defaults import settle_window
 from campaign.service.ledger import has_ledger, read
-from campaign.service.remarks import Texts, list_warnings, tally, text_warnings, window_warnings
+from campaign.service.remarks import (
+    Texts,
+    list_warnings,
+    tally,
+    text_warnings,
+    window_warnings,
+    zone_warnings,
+)
 from campaign.service.site import Site
 from campaign.service.spooling import spooled
 from campaign.store.attachments import StoredAttachment
@@ -35,6 +43,7 @@ from campaign.store.campaigns import NewRecipient, Refusal, add_recipients, crea
 from campaign.store.door import transaction
 from campaign.store.draft import DraftFigures, draft_figures, refusal_counts
 from campaign.store.gateways import GatewayRow, list_gateways, list_ports
+from campaign.store.lanes import lane_counts, lanes_of
 from campaign.store.opening import open_ledger
 from campaign.store.summary import refusal_rows
 
@@ -124,8 +133,12 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             renderer = Renderer(
                 request.message, rows.columns, max_chars, mms=options.is_mms, files=bool(files)
             )
-            campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
+            campaign_id, texts = _import(conn, site.env.wall(), request, options, rows, renderer)
             figures = draft_figures(conn, campaign_id)
+            lanes = {
+                lane: lane_counts(conn, campaign_id).get(lane.number, 0)
+                for lane in lanes_of(conn, campaign_id)
+            }
             refused_by = refusal_counts(conn, campaign_id)
             _write_rejects(conn, campaign_id, request.rejects)
             if not figures.recipients:
@@ -168,6 +181,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             *text_warnings(request.message, columns, texts, figures.recipients),
             *ports.warnings,
             *window_warnings(pacing.window, site.env.wall()),
+            *(zone_warnings(pacing.window, lanes) if options.recipient_time else ()),
         ),
         mms=_mms_words(files) if options.is_mms else None,
     )
@@ -191,18 +205,20 @@ def _gateways(site: Site, options: CampaignOptions) -> list[GatewayRow]:
 
 def _import(
     conn: sqlite3.Connection,
-    now_ms: int,
+    now: datetime,
     request: PlanRequest,
+    options: CampaignOptions,
     rows: ListReader,
     renderer: Renderer,
 ) -> tuple[int, Texts]:
     texts = Texts()
+    placing = Placing(options, now)
     accepted: list[NewRecipient] = []
     refused: list[Refusal] = []
     with transaction(conn):
         campaign_id = create_campaign(
             conn,
-            now_ms,
+            round(now.timestamp() * 1000),
             name="plan",
             list_name=request.list_name,
             message=request.message,
@@ -212,7 +228,9 @@ def _import(
 
     def store_chunk() -> None:
         with transaction(conn):
-            repeated = {row.row for row in add_recipients(conn, campaign_id, accepted, refused)}
+            fresh = placing.take_fresh()
+            stored = add_recipients(conn, campaign_id, accepted, refused, fresh)
+            repeated = {row.row for row in stored}
         for row in accepted:
             if row.text is not None and row.row not in repeated:
                 texts.add(row.text)
@@ -227,7 +245,7 @@ def _import(
             if isinstance(outcome, Refusal):
                 refused.append(outcome)
             else:
-                accepted.append(outcome)
+                accepted.append(placing.place(outcome) if placing.is_needed else outcome)
         if len(accepted) + len(refused) >= _CHUNK:
             store_chunk()
     store_chunk()
