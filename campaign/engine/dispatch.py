@@ -92,7 +92,7 @@ async def _claim(
     now = run.env.monotonic()
     closed = shut(run, campaign)
     if closed is not None:
-        campaign.why[gateway.name] = Waiting(closed.why, closed.until)
+        _say_why(run, gateway, campaign, closed)
         return [], closed.until
     pending, in_flight, due_ms = await run.store.read(work_left, campaign.id)
     # what is due already waits for a port, not for a time: waking at a past time would spin
@@ -106,7 +106,7 @@ async def _claim(
         await run.write(wake_due, campaign.id, run.now_ms())
     lanes = await open_lanes(run, campaign, settings, due=False)
     if isinstance(lanes, Shut):
-        campaign.why[gateway.name] = Waiting(lanes.why, lanes.until)
+        _say_why(run, gateway, campaign, lanes)
         nobody_waits(campaign)
         wakes += [] if lanes.until is None else [lanes.until]
         return [], min(wakes, default=None)
@@ -153,6 +153,13 @@ async def _claim(
         port = gateway.ports[task.port]
         port.window = port.window.holding(port.window.queued + task.size, now)
     return claimed, None
+
+
+def _say_why(run: Run, gateway: Gateway, campaign: Campaign, closed: Shut) -> None:
+    known = campaign.why.get(gateway.name)
+    campaign.why[gateway.name] = Waiting(closed.why, closed.until)
+    if known is None or known.why != closed.why:
+        run.changed.ring()  # whoever shows it may have looked already
 
 
 def _plan(

@@ -139,6 +139,7 @@ async def intake(
     gateways = await run.store.read(chosen_gateways, request.options.gateways)
     request.options.check()
     request.options.parsed_routes.check_gateways(row.name for row in gateways)
+    start, deadline = request.options.times(run.env.wall())
     max_chars = min(
         with_overrides(Settings(), {**row.settings, **request.options.settings}).max_chars
         for row in gateways
@@ -170,7 +171,8 @@ async def intake(
         )
         try:
             await run.write(keep_attachments, campaign_id, files)
-            return await _import(run, request, campaign_id, rows, renderer, progress)
+            times = ledger_time(start), ledger_time(deadline)
+            return await _import(run, request, campaign_id, rows, renderer, times, progress)
         except (Exception, trio.Cancelled):
             with trio.CancelScope(shield=True):
                 await run.write(drop_draft, campaign_id)
@@ -193,6 +195,7 @@ async def _import(
     campaign_id: int,
     rows: ListReader,
     renderer: Renderer,
+    times: tuple[int | None, int | None],
     progress: Callable[[int, int], None],
 ) -> Campaign:
     accepted: list[NewRecipient] = []
@@ -202,7 +205,10 @@ async def _import(
 
     async def store_chunk() -> None:
         nonlocal total, numbers_sum, refused_total
-        placed = await placing.place(run, accepted)
+        placed = accepted
+        if placing.is_needed:
+            sims = await placing.sims(run, accepted)
+            placed = [placing.place(row, sims.get(row.number, "")) for row in accepted]
         repeated = await run.write(
             add_recipients, campaign_id, placed, refused, placing.take_fresh()
         )
@@ -241,8 +247,6 @@ async def _import(
         message = f"{message}\0{request.options.subject}\0{wire_text(files)}"
     fingerprint = fingerprint_of(numbers_sum, total, message)
     await _refuse_twin(run, request, campaign_id, fingerprint)
-    start, deadline = request.options.times(run.env.wall())
-    times = ledger_time(start), ledger_time(deadline)
     await run.write(complete_import, run.now_ms(), campaign_id, fingerprint, times)
     campaign = Campaign.from_row(await run.store.read(get_campaign, request.name))
     run.campaigns[campaign.id] = campaign

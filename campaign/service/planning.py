@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from campaign.engine.intake import Renderer, chosen_gateways
 from campaign.engine.mms import read_attachments
+from campaign.engine.placing import Placing
 from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
 from campaign.planner.forecast import Forecast, Pacing, Workload, deal, forecast, task_count
@@ -35,6 +36,7 @@ from campaign.service.remarks import (
     tally,
     text_warnings,
     window_warnings,
+    zone_warnings,
 )
 from campaign.service.site import Site
 from campaign.service.spooling import spooled
@@ -44,6 +46,7 @@ from campaign.store.costs import parts_to_send
 from campaign.store.door import transaction
 from campaign.store.draft import DraftFigures, draft_figures, refusal_counts
 from campaign.store.gateways import GatewayRow, list_gateways, list_ports
+from campaign.store.lanes import lane_counts, lanes_of
 from campaign.store.opening import open_ledger
 from campaign.store.summary import refusal_rows
 
@@ -138,9 +141,13 @@ def plan(site: Site, request: PlanRequest) -> Plan:
                 files=bool(files),
                 routes=options.parsed_routes,
             )
-            campaign_id, texts = _import(conn, site.env.wall_ms(), request, rows, renderer)
+            campaign_id, texts = _import(conn, site.env.wall(), request, options, rows, renderer)
             figures = draft_figures(conn, campaign_id)
             cost = _cost(conn, campaign_id, options.parsed_tariff)
+            lanes = {
+                lane: lane_counts(conn, campaign_id).get(lane.number, 0)
+                for lane in lanes_of(conn, campaign_id)
+            }
             refused_by = refusal_counts(conn, campaign_id)
             _write_rejects(conn, campaign_id, request.rejects)
             if not figures.recipients:
@@ -182,6 +189,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             *ports.warnings,
             *cost_warnings(cost),
             *window_warnings(pacing.window, site.env.wall()),
+            *(zone_warnings(pacing.window, lanes) if options.recipient_time else ()),
         ),
         mms=_mms_words(files) if options.is_mms else None,
     )
@@ -211,18 +219,20 @@ def _gateways(site: Site, options: CampaignOptions) -> list[GatewayRow]:
 
 def _import(
     conn: sqlite3.Connection,
-    now_ms: int,
+    now: datetime,
     request: PlanRequest,
+    options: CampaignOptions,
     rows: ListReader,
     renderer: Renderer,
 ) -> tuple[int, Texts]:
     texts = Texts()
+    placing = Placing(options, now)
     accepted: list[NewRecipient] = []
     refused: list[Refusal] = []
     with transaction(conn):
         campaign_id = create_campaign(
             conn,
-            now_ms,
+            round(now.timestamp() * 1000),
             name="plan",
             list_name=request.list_name,
             message=request.message,
@@ -232,7 +242,9 @@ def _import(
 
     def store_chunk() -> None:
         with transaction(conn):
-            repeated = {row.row for row in add_recipients(conn, campaign_id, accepted, refused)}
+            fresh = placing.take_fresh()
+            stored = add_recipients(conn, campaign_id, accepted, refused, fresh)
+            repeated = {row.row for row in stored}
         for row in accepted:
             if row.text is not None and row.row not in repeated:
                 texts.add(row.text)
@@ -247,7 +259,7 @@ def _import(
             if isinstance(outcome, Refusal):
                 refused.append(outcome)
             else:
-                accepted.append(outcome)
+                accepted.append(placing.place(outcome) if placing.is_needed else outcome)
         if len(accepted) + len(refused) >= _CHUNK:
             store_chunk()
     store_chunk()

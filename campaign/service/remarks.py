@@ -13,6 +13,7 @@ from campaign.planner.advice import (
     lookalike_fields,
     name_characters,
 )
+from campaign.planner.lanes import Lane
 from campaign.planner.tariffs import Cost
 from campaign.planner.windows import Window
 from campaign.protocol.text import Encoding, encoding_of
@@ -88,3 +89,29 @@ def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
     if window is not None and not window.is_open(now):
         opens = window.next_open(now).astimezone(window.zone)
         yield f"the sending window ({window.text}) is closed now, it opens {opens:%Y-%m-%d %H:%M}"
+
+
+_ZONES_NAMED = 5
+
+
+def zone_warnings(window: Window | None, lanes: Mapping[Lane, int]) -> Iterator[str]:
+    """With --recipient-time: whose clocks count, for how many."""
+    if window is None:
+        yield "--recipient-time changes nothing: there is no sending window"
+        return
+    own = sum(count for lane, count in lanes.items() if not lane.zones)
+    placed = sorted(((n, lane.zones) for lane, n in lanes.items() if lane.zones), reverse=True)
+    if placed:
+        named = ", ".join(f"{n} in {_zone_words(zones)}" for n, zones in placed[:_ZONES_NAMED])
+        more = f" and {len(placed) - _ZONES_NAMED} more" if len(placed) > _ZONES_NAMED else ""
+        yield f"the window counts in the recipients' own zones: {named}{more}"
+    if own:
+        yield (
+            f"{own} recipient{'s' * (own > 1)} whose number tells no zone, or several whose hours"
+            f" never meet: there the window counts in {window.zone}"
+        )
+
+
+def _zone_words(zones: str) -> str:
+    names = zones.split(",")
+    return names[0] if len(names) == 1 else f"all {len(names)} zones from {names[0]} to {names[-1]}"
