@@ -15,7 +15,8 @@ from campaign.store.expiry import begin_campaign, expire_some
 MISSED: timedelta = timedelta(minutes=5)
 """A start that comes later than this was missed: nothing ran at its time."""
 
-_LOOK = 10.0
+_LOOK = 30.0
+"""Seconds: so much later than its time an appointment is kept, should the clock be set."""
 
 
 def announce(run: Run, campaign: Campaign) -> None:

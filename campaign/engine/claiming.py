@@ -39,7 +39,7 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
     """Claim what this campaign may send through this gateway now; its intents are committed."""
     closed = shut(run, campaign)
     if closed is not None:
-        campaign.why[gateway.name] = Waiting(closed.why, closed.until)
+        _say_why(run, gateway, campaign, closed)
         return [], closed.until
     left = await read_backlog(run)
     work = left.work.get(campaign.id, Work())
@@ -60,7 +60,7 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
         await run.write(wake_due, campaign.id, run.now_ms())
     lanes = await open_lanes(run, campaign, settings, due=False)
     if isinstance(lanes, Shut):
-        campaign.why[gateway.name] = Waiting(lanes.why, lanes.until)
+        _say_why(run, gateway, campaign, lanes)
         nobody_waits(campaign)
         return [], _earliest(due_at, lanes.until)
     # an urgent one does not queue behind the others: what they have in flight takes no place
@@ -74,6 +74,13 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
         return [], _earliest(due_at, turn.wake_at, chance.where.until)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
     return await _write_down(run, chance, turn)
+
+
+def _say_why(run: Run, gateway: Gateway, campaign: Campaign, closed: Shut) -> None:
+    known = campaign.why.get(gateway.name)
+    campaign.why[gateway.name] = Waiting(closed.why, closed.until)
+    if known is None or known.why != closed.why:
+        run.changed.ring()  # whoever shows it may have looked already
 
 
 def _earliest(*times: float | None) -> float | None:

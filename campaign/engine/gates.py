@@ -30,7 +30,9 @@ def shut(run: Run, campaign: Campaign) -> Shut | None:
     if campaign.state is CampaignState.SCHEDULED:
         return Shut("it starts now")  # as soon as that is written down
     picture = campaign.picture(wall)
-    return None if picture.open else _opening(run, campaign, picture.closed, wall)
+    if picture.open or len(campaign.hours) > 1:
+        return None  # which of several lanes matters is told by those who wait: `open_lanes`
+    return _opening(run, campaign, picture.closed, wall)
 
 
 async def open_lanes(

@@ -17,8 +17,9 @@ from campaign.planner.closing import PAUSE_BEFORE, before_close, pace_of
 from campaign.planner.routing import Turn
 from campaign.store.claims import ClaimedTask
 
-_LOOK, _LOOK_IDLE = 1.0, 10.0
-"""Seconds between two looks at the civil clock, with something queued and without."""
+_LOOK, _LOOK_IDLE, _LOOK_CLOSED = 1.0, 10.0, 60.0
+"""Seconds between two looks at the civil clock: with something queued, without, and while every
+lane is closed."""
 
 
 async def keep_hours(run: Run, gateway: Gateway) -> None:
@@ -38,9 +39,16 @@ async def keep_hours(run: Run, gateway: Gateway) -> None:
                 wait = _LOOK
             gateway.bell.ring()  # lanes that opened may be claimed from
         if wait is not None:
-            queued = any(port.window.queued for port in gateway.ports.values())
-            wait = run.env.monotonic() + min(wait, _LOOK if queued else _LOOK_IDLE)
+            wait = run.env.monotonic() + min(wait, _look_every(run, gateway, bounded))
         await run.planned.wait(mark, wait)
+
+
+def _look_every(run: Run, gateway: Gateway, bounded: Sequence[Campaign]) -> float:
+    if any(port.window.queued for port in gateway.ports.values()):
+        return _LOOK
+    wall = run.env.wall()
+    is_open = any(campaign.picture(wall).open for campaign in bounded)
+    return _LOOK_IDLE if is_open else _LOOK_CLOSED
 
 
 def _going(run: Run, campaign: Campaign) -> tuple[bool, frozenset[int]]:
@@ -54,7 +62,7 @@ def _until_next(run: Run, campaign: Campaign) -> float:
     """Seconds until one of its lanes opens, closes or is about to close."""
     wall = run.env.wall()
     until = campaign.picture(wall).until
-    left = _LOOK_IDLE if until is None else (until - wall).total_seconds()
+    left = _LOOK_CLOSED if until is None else (until - wall).total_seconds()
     return max(0.001, left - PAUSE_BEFORE if left > PAUSE_BEFORE else left)
 
 

@@ -140,6 +140,7 @@ async def intake(
     request.options.check()
     request.options.parsed_routes.check_gateways(row.name for row in gateways)
     await run.store.read(check_trial, request.name, request.options)
+    start, deadline = request.options.times(run.env.wall())
     max_chars = min(
         with_overrides(Settings(), {**row.settings, **request.options.settings}).max_chars
         for row in gateways
@@ -171,7 +172,8 @@ async def intake(
         )
         try:
             await run.write(keep_attachments, campaign_id, files)
-            return await _import(run, request, campaign_id, rows, renderer, progress)
+            times = ledger_time(start), ledger_time(deadline)
+            return await _import(run, request, campaign_id, rows, renderer, times, progress)
         except (Exception, trio.Cancelled):
             with trio.CancelScope(shield=True):
                 await run.write(drop_draft, campaign_id)
@@ -194,6 +196,7 @@ async def _import(
     campaign_id: int,
     rows: ListReader,
     renderer: Renderer,
+    times: tuple[int | None, int | None],
     progress: Callable[[int, int], None],
 ) -> Campaign:
     accepted: list[NewRecipient] = []
@@ -204,7 +207,10 @@ async def _import(
 
     async def store_chunk() -> None:
         nonlocal total, numbers_sum, refused_total
-        placed = await placing.place(run, accepted)
+        placed = accepted
+        if placing.is_needed:
+            sims = await placing.sims(run, accepted)
+            placed = [placing.place(row, sims.get(row.number, "")) for row in accepted]
         repeated = await run.write(
             add_recipients, campaign_id, placed, refused, placing.take_fresh()
         )
@@ -245,8 +251,6 @@ async def _import(
     fingerprint = fingerprint_of(numbers_sum, total, message)
     await _refuse_twin(run, request, campaign_id, fingerprint)
     draft = await run.store.read(get_campaign, request.name)
-    start, deadline = request.options.times(run.env.wall())
-    times = ledger_time(start), ledger_time(deadline)
     for begun in await run.write(complete, run.now_ms(), draft, fingerprint, first[0], times):
         run.campaigns[begun.id] = Campaign.from_row(begun)
         run.targets.add(begun.id)

@@ -35,31 +35,25 @@ class Placing:
         """Whether recipients can differ at all."""
         return self._window is not None or bool(self._routes) or self._sticky
 
-    async def place(self, run: Run, rows: Sequence[NewRecipient]) -> list[NewRecipient]:
-        """The recipients in their lanes."""
-        sims: dict[str, str] = {}
-        if self._sticky:
-            sims = await run.store.read(last_sims, [row.number for row in rows])
-        return self.placed(rows, sims)
+    async def sims(self, run: Run, rows: Sequence[NewRecipient]) -> dict[str, str]:
+        """The SIM that wrote to each number before, where that is asked for."""
+        if not self._sticky:
+            return {}
+        return await run.store.read(last_sims, [row.number for row in rows])
 
-    def placed(
-        self, rows: Sequence[NewRecipient], sims: dict[str, str] | None = None
-    ) -> list[NewRecipient]:
-        """The rows with their lanes; `sims` tells who is to stay with which SIM."""
-        if not self.is_needed:
-            return list(rows)
-        return [row._replace(lane=self._lane(row.number, sims or {})) for row in rows]
+    def place(self, recipient: NewRecipient, sim: str = "") -> NewRecipient:
+        """The recipient in its lane."""
+        number = recipient.number
+        zones, route = self._zones_of(number), self._routes.rule_of(number)
+        # the lane without a SIM is there beside every other: whom their SIM failed moves to it
+        lane = self._book.number(zones, route)
+        if sim:
+            lane = self._book.number(zones, route, sim)
+        return recipient._replace(lane=lane)
 
     def take_fresh(self) -> list[Lane]:
         """The lanes that are to be stored with the recipients placed since it was last asked."""
         return self._book.take_fresh()
-
-    def _lane(self, number: str, sims: dict[str, str]) -> int:
-        zones, route = self._zones_of(number), self._routes.rule_of(number)
-        # the lane without a SIM is there beside every other: whom their SIM failed moves to it
-        free = self._book.number(zones, route)
-        sim = sims.get(number)
-        return free if sim is None else self._book.number(zones, route, sim)
 
     def _zones_of(self, number: str) -> str:
         if self._window is None:

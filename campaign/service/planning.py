@@ -49,6 +49,7 @@ from campaign.service.remarks import (
     tally,
     text_warnings,
     window_warnings,
+    zone_warnings,
 )
 from campaign.service.site import Site
 from campaign.service.spooling import spooled
@@ -65,7 +66,7 @@ from campaign.store.draft import (
 )
 from campaign.store.foreseen import all_alike
 from campaign.store.gateways import GatewayRow, list_gateways, list_ports
-from campaign.store.lanes import lanes_of
+from campaign.store.lanes import lane_counts, lanes_of
 from campaign.store.opening import open_ledger
 from campaign.store.summary import refusal_rows
 
@@ -160,6 +161,8 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             figures = draft_figures(conn, campaign_id)
             alike, lanes = all_alike(conn, campaign_id), lanes_of(conn, campaign_id)
             cost = _cost(conn, campaign_id, options.parsed_tariff)
+            counts = lane_counts(conn, campaign_id)
+            by_lane = {lane: counts.get(lane.number, 0) for lane in lanes}
             refused_by = refusal_counts(conn, campaign_id)
             _write_rejects(conn, campaign_id, request.rejects)
             if not figures.recipients:
@@ -193,6 +196,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             *_port_warnings(site, request, gateways, options),
             *cost_warnings(cost),
             *window_warnings(options.parsed_window, now),
+            *(zone_warnings(options.parsed_window, by_lane) if options.recipient_time else ()),
             *forecast_warnings(found, around),
         ),
         mms=_mms_words(files) if options.is_mms else None,
@@ -246,9 +250,9 @@ def _import(
 
     def store_chunk() -> None:
         with transaction(conn):
-            placed = placing.placed(accepted)
-            again = add_recipients(conn, campaign_id, placed, refused, placing.take_fresh())
-            repeated = {row.row for row in again}
+            fresh = placing.take_fresh()
+            stored = add_recipients(conn, campaign_id, accepted, refused, fresh)
+            repeated = {row.row for row in stored}
         for row in accepted:
             if row.text is not None and row.row not in repeated:
                 texts.add(row.text)
@@ -263,7 +267,7 @@ def _import(
             if isinstance(outcome, Refusal):
                 refused.append(outcome)
             else:
-                accepted.append(outcome)
+                accepted.append(placing.place(outcome) if placing.is_needed else outcome)
         if len(accepted) + len(refused) >= _CHUNK:
             store_chunk()
     store_chunk()

@@ -15,6 +15,7 @@ from campaign.planner.advice import (
     name_characters,
 )
 from campaign.planner.forecast import Forecast
+from campaign.planner.lanes import Lane
 from campaign.planner.tariffs import Cost
 from campaign.planner.windows import Window
 from campaign.protocol.text import Encoding, encoding_of
@@ -133,3 +134,29 @@ def forecast_warnings(found: Forecast, around: Outlook) -> Iterator[str]:
     spent = sum(port.quota_out is not None for port in found.ports)
     if spent:
         yield f"{spent} of {len(found.ports)} SIMs use up a quota on the way"
+
+
+_ZONES_NAMED = 5
+
+
+def zone_warnings(window: Window | None, lanes: Mapping[Lane, int]) -> Iterator[str]:
+    """With --recipient-time: whose clocks count, for how many."""
+    if window is None:
+        yield "--recipient-time changes nothing: there is no sending window"
+        return
+    own = sum(count for lane, count in lanes.items() if not lane.zones)
+    placed = sorted(((n, lane.zones) for lane, n in lanes.items() if lane.zones), reverse=True)
+    if placed:
+        named = ", ".join(f"{n} in {_zone_words(zones)}" for n, zones in placed[:_ZONES_NAMED])
+        more = f" and {len(placed) - _ZONES_NAMED} more" if len(placed) > _ZONES_NAMED else ""
+        yield f"the window counts in the recipients' own zones: {named}{more}"
+    if own:
+        yield (
+            f"{own} recipient{'s' * (own > 1)} whose number tells no zone, or several whose hours"
+            f" never meet: there the window counts in {window.zone}"
+        )
+
+
+def _zone_words(zones: str) -> str:
+    names = zones.split(",")
+    return names[0] if len(names) == 1 else f"all {len(names)} zones from {names[0]} to {names[-1]}"

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 
 from campaign.planner.options import CampaignOptions
-from campaign.planner.windows import Window
 from campaign.protocol.codec import task_digest, with_attachments
 from campaign.protocol.device_codec import decode_task
 from campaign.protocol.submission import write_attachments
@@ -21,6 +19,7 @@ from campaign.store.attachments import list_attachments
 from campaign.store.audit import Finding, conservation, live_attempts
 from campaign.store.contactlaws import nobody_blocked, nobody_too_often
 from campaign.store.limit_laws import caps_kept, pace_kept, usage_fits
+from campaign.store.timely import windows
 from campaign.store.unproved import not_released
 
 TID_REST_MS = 30 * 86_400_000
@@ -45,7 +44,7 @@ def invariants(conn: sqlite3.Connection, campaign_id: int | None = None) -> list
         pace_kept,
         caps_kept,
         usage_fits,
-        _windows,
+        windows,
         _optouts,
         nobody_blocked,
         nobody_too_often,
@@ -208,51 +207,6 @@ def _budget(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
             or not row["tries"] - row["released"] <= row["attempts"] <= row["tries"]
         ]
     return _finding("nobody has more attempts than there is budget for", broken)
-
-
-def _campaigns(
-    conn: sqlite3.Connection, campaign_id: int | None
-) -> Iterator[tuple[sqlite3.Row, CampaignOptions]]:
-    rows = conn.execute(
-        "SELECT id, name, options FROM campaigns WHERE :campaign IS NULL OR id = :campaign"
-        " ORDER BY id",
-        {"campaign": campaign_id},
-    ).fetchall()
-    for row in rows:
-        yield row, CampaignOptions.decode(row["options"])
-
-
-def _windows(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
-    broken: list[str] = []
-    checked = 0
-    for campaign, options in _campaigns(conn, campaign_id):
-        window = options.parsed_window
-        if window is None or window.is_always_open:
-            continue
-        checked += 1
-        rows = conn.execute(
-            "SELECT tid, intent_ms FROM tasks WHERE campaign_id = ? AND intent_ms IS NOT NULL"
-            " AND posts > 0 ORDER BY id",
-            (campaign["id"],),
-        )
-        known: dict[int, bool] = {}
-        broken += [
-            f"{campaign['name']} tid {row['tid']} at {datetime.fromtimestamp(row[1] // 1000, UTC)}"
-            for row in rows
-            if not _is_open(window, row["intent_ms"], known)
-        ]
-    return _finding("nothing is sent outside the window", broken, f"{checked} windows")
-
-
-def _is_open(window: Window, at_ms: int, known: dict[int, bool]) -> bool:
-    """Whether it is open, or was or will be within the jitter; windows count in minutes."""
-    for moment in (at_ms, at_ms - _JITTER_MS, at_ms + _JITTER_MS):
-        minute = moment // 60_000
-        if minute not in known:
-            known[minute] = window.is_open(datetime.fromtimestamp(minute * 60, UTC))
-        if known[minute]:
-            return True
-    return False
 
 
 def _optouts(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -165,3 +165,62 @@ def test_the_three_answers_agree(
         assert closes > opens
         assert not window.is_open(closes)
         assert window.is_open(closes - timedelta(seconds=1))
+
+
+def test_nothing_goes_out_on_a_date_to_skip() -> None:
+    window = Window.parse("08:00-21:00", timezone="Asia/Tokyo", skip=["2024-12-25", "2024-12-26"])
+    assert not window.is_open(at("2024-12-25 12:00", "Asia/Tokyo"))
+    eve = at("2024-12-24 21:00", "Asia/Tokyo")
+    assert window.next_open(eve) == at("2024-12-27 08:00", "Asia/Tokyo")
+    assert window.text == "08:00-21:00 Asia/Tokyo without 2024-12-25, 2024-12-26"
+    assert not window.is_open(at("2024-12-24 23:30")), "there it is the 25th"
+    assert window.is_open(at("2024-12-26 23:30")), "there it is the 27th"
+
+
+def test_a_window_across_midnight_ends_where_a_date_to_skip_begins() -> None:
+    window = Window.parse("22:00-06:00", skip=["2024-12-25"])
+    eve = at("2024-12-24 23:00")
+    assert window.closes_at(eve) == at("2024-12-25 00:00")
+    # that of the skipped day does not open, its early hours of the 26th neither
+    assert window.next_open(at("2024-12-25 00:00")) == at("2024-12-26 22:00")
+
+
+def test_a_leap_day_is_a_date_and_may_be_skipped() -> None:
+    window = Window.parse("any", skip=["2028-02-29"])
+    assert not window.is_always_open
+    assert window.closes_at(at("2028-02-28 12:00")) == at("2028-02-29 00:00")
+    assert window.next_open(at("2028-02-29 00:00")) == at("2028-03-01 00:00")
+    assert Window.parse("08:00-09:00").next_open(at("2028-02-28 10:00")) == at("2028-02-29 08:00")
+    with pytest.raises(UsageError, match="write it as 2026-12-25"):
+        Window.parse("any", skip=["2026-02-29"])
+
+
+def test_a_weekly_window_outlasts_many_dates_to_skip() -> None:
+    mondays = [date(2024, 1, 1) + timedelta(weeks=week) for week in range(30)]
+    window = Window.parse("08:00-09:00", days="mon", skip=map(str, mondays))
+    assert window.next_open(at("2024-01-01 00:00")) == at("2024-07-29 08:00")
+
+
+@pytest.mark.parametrize(
+    ("zone", "opens"),
+    [
+        ("Asia/Kolkata", "2024-05-01 02:30"),
+        ("Asia/Kathmandu", "2024-05-01 02:15"),
+        ("Australia/Eucla", "2024-04-30 23:15"),
+        ("Pacific/Chatham", "2024-04-30 19:15"),
+    ],
+)
+def test_zones_need_not_be_whole_hours_off(zone: str, opens: str) -> None:
+    window = Window.parse("08:00-21:00", timezone=zone)
+    assert window.next_open(at("2024-04-30 18:00")) == at(opens)
+
+
+def test_a_jump_of_half_an_hour_is_a_jump() -> None:
+    # Lord Howe, 6 October 2024: 02:00 becomes 02:30 at 15:30 UTC of the 5th.
+    window = Window.parse("02:10-05:00", timezone="Australia/Lord_Howe")
+    assert window.next_open(at("2024-10-05 12:00")) == at("2024-10-05 15:30")
+
+
+def test_a_zone_without_data_says_what_is_missing() -> None:
+    with pytest.raises(UsageError, match=r"'Mars/Olympus'.*install its tzdata"):
+        Window.parse("any", timezone="Mars/Olympus")
