@@ -76,6 +76,12 @@ def _again(
             f" again. campaign report {campaign.name} --state unknown --state failed -o next.csv"
             " gives a list to launch anew"
         )
+    if campaign.deadline_ms is not None and now_ms >= campaign.deadline_ms:
+        raise UsageError(
+            f"the deadline of campaign {campaign.name!r} is over: nothing of it is sent again."
+            f" campaign report {campaign.name} --state unknown --state failed -o next.csv"
+            " gives a list to launch anew"
+        )
     free = [one for one in chosen if not one.under_way and one.unwanted is None]
     left = [one for one in chosen if one.under_way or one.unwanted is not None]
     if not free:

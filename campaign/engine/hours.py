@@ -18,8 +18,8 @@ from campaign.planner.routing import Turn
 from campaign.store.claims import ClaimedTask
 
 _LOOK, _LOOK_IDLE, _LOOK_CLOSED = 1.0, 10.0, 60.0
-"""Seconds between two looks at the civil clock: with something queued, without, and while every
-lane is closed."""
+"""Seconds between two looks at the civil clock, which may be set: with something queued, without,
+and while every lane is closed."""
 
 
 async def keep_hours(run: Run, gateway: Gateway) -> None:
@@ -44,11 +44,11 @@ async def keep_hours(run: Run, gateway: Gateway) -> None:
 
 
 def _look_every(run: Run, gateway: Gateway, bounded: Sequence[Campaign]) -> float:
-    if any(port.window.queued for port in gateway.ports.values()):
-        return _LOOK
     wall = run.env.wall()
-    is_open = any(campaign.picture(wall).open for campaign in bounded)
-    return _LOOK_IDLE if is_open else _LOOK_CLOSED
+    if not any(campaign.picture(wall).open for campaign in bounded):
+        return _LOOK_CLOSED  # what is queued is paused
+    queued = any(port.window.queued for port in gateway.ports.values())
+    return _LOOK if queued else _LOOK_IDLE
 
 
 def _going(run: Run, campaign: Campaign) -> tuple[bool, frozenset[int]]:

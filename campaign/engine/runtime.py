@@ -200,6 +200,8 @@ class Gateway:
     """Rung for whoever looks after doubt and fences."""
     steering: trio.Lock = field(default_factory=trio.Lock)
     """Held by whoever pauses, resumes or removes tasks on the device."""
+    deaf: bool = False
+    """It did not answer when it was last asked to pause or resume."""
 
     @property
     def id(self) -> int:

@@ -116,8 +116,9 @@ async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow], ended: list[T
     try:
         answer = await gateway.device.pause([task.tid for task in tasks])
     except (GatewayError, RemoteProtocolError):
-        run.notice(f"{gateway.name} did not answer the pause: what is queued there goes on")
+        _say_deaf(run, gateway, "did not answer the pause: what is queued there goes on")
         return False
+    gateway.deaf = False
     codes = answer.codes()
     # an item that is not 0 (already on air, or finished) simply goes on
     await run.write(mark_paused, [task.id for task in tasks if codes.get(task.tid) == 0])
@@ -135,8 +136,9 @@ async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> bool:
     try:
         answer = await gateway.device.resume([task.tid for task in tasks])
     except (GatewayError, RemoteProtocolError):
-        run.notice(f"{gateway.name} did not answer the resume: asked again with the next continue")
+        _say_deaf(run, gateway, "did not answer the resume: it is asked again")
         return False
+    gateway.deaf = False
     wall = run.env.wall()
     closes = {
         task.id: ledger_time(run.campaigns[task.campaign_id].picture(wall).open.get(task.lane))
@@ -145,6 +147,13 @@ async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> bool:
     await run.write(_settle_resume, run.now_ms(), tasks, answer, closes)
     gateway.duties.ring()
     return True
+
+
+def _say_deaf(run: Run, gateway: Gateway, what: str) -> None:
+    """Once, however often it is asked again."""
+    if not gateway.deaf:
+        gateway.deaf = True
+        run.notice(f"{gateway.name} {what}")
 
 
 def _settle_resume(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+from campaign.engine.verbs import perform
 from campaign.errors import UsageError
 from tests.engine.conftest import START
 from tests.engine.test_hours import CALM, calm, starts
@@ -156,3 +157,16 @@ async def test_times_that_cannot_be_are_refused_before_anything_is_imported(
         with pytest.raises(UsageError, match=complaint):
             await world.launch(numbers(3), **times)
         assert world.sql("SELECT count(*) FROM campaigns") == [(0,)]
+
+
+async def test_nobody_is_sent_to_again_after_the_deadline(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    sim = {"ports": 1, "sms_seconds": 2, "fail_rate": 1.0}
+    async with make_world(settings=CALM, sim1=sim) as world:
+        calm(world)
+        await world.launch(numbers(5), deadline="+5m", retries=0, receipts=False)
+        assert world.states() == {"failed": 5}
+        later = world.env.wall_ms() + 300_000
+        with pytest.raises(UsageError, match="deadline of campaign 'c' is over"):
+            perform(world.conn, later, "retry", {"name": "c", "yes": True})

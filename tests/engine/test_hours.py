@@ -214,3 +214,32 @@ async def test_a_post_without_an_answer_is_not_repeated_outside_the_window(
         states = world.states()
         assert states["sent"] + states.get("unknown", 0) == 130
         world.check()
+
+
+async def test_a_device_that_does_not_answer_the_pause_is_asked_until_it_does(
+    autojump_clock: object, make_world: Callable[..., Any]
+) -> None:
+    slow = [f"99911{i:04d}0013" for i in range(12)]
+    sim = {"ports": 1, "sms_seconds": 2, "magic": True}
+    async with make_world(settings=CALM, sim1=sim) as world:
+        calm(world)
+        asked: list[float] = []
+
+        async def deaf(request: httpx.Request, forward: Any) -> httpx.Response:
+            at = world.env.monotonic() - world.zero
+            if request.url.path == "/goip_pause_sms.html":
+                asked.append(at)
+                if at < 612:
+                    raise httpx.ConnectError("connection refused", request=request)
+            answer: httpx.Response = await forward(request)
+            return answer
+
+        world.put_between("sim1", deaf)
+        listed = [*(f"9992{i:06d}99" for i in range(272)), *slow]
+        await world.launch(listed, window="10:00-10:10", receipts=False)
+        assert 597 <= asked[0] < 597.5
+        assert len([at for at in asked if at < 612]) > 5
+        complaints = [line for line in world.notices if "did not answer the pause" in line]
+        assert complaints == ["sim1 did not answer the pause: what is queued there goes on"]
+        assert world.states() == {"sent": 284}
+        world.check()

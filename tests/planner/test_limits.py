@@ -23,7 +23,8 @@ def between(gateway: dict[str, str], **options: Any) -> Limits:
 def test_without_limits_nothing_holds() -> None:
     limits = limits_between(None, Settings())
     assert limits == Limits(zone=limits.zone)
-    assert not (limits.paces_all or limits.paces_ports)
+    assert not limits.paces_all
+    assert not limits.paces_ports
 
 
 @pytest.mark.parametrize(
