@@ -5,6 +5,8 @@ In the background, a little at a time: nothing that is sent waits for it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import trio
 
 from campaign.engine.foresight import demand_of, forecast_json, moment, outlook
@@ -45,10 +47,11 @@ async def _keep(run: Run, campaign: Campaign) -> None:
         more, last = await run.store.read(alike_after, campaign.id, last)
         alike += more
     gateways = [gateway.row for gateway in run.gateways_of(campaign)]
+    start, deadline = _at(row.start_ms), _at(row.deadline_ms)
     around = await run.store.read(
-        outlook, run.now_ms(), campaign.options, gateways, besides=campaign.id
+        outlook, run.now_ms(), campaign.options, gateways, besides=campaign.id, deadline=deadline
     )
-    demand = demand_of(campaign.options, alike, row.lanes)
+    demand = demand_of(campaign.options, alike, row.lanes, start, deadline)
     steps = forecast_steps(began, demand, around.sims, around.conditions, around.others)
     while (found := next(steps, None)) is None:
         await trio.lowlevel.checkpoint()
@@ -60,3 +63,7 @@ async def _keep(run: Run, campaign: Campaign) -> None:
         **forecast_json(found),
     }
     await run.write(keep_forecast, campaign.id, planned)
+
+
+def _at(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

@@ -223,7 +223,8 @@ def _rivals(
             continue
         if _rank(theirs) > rank:
             continue  # it is served after us
-        demand = demand_of(theirs, {(0, 1): left})
+        start = None if row.start_ms is None else datetime.fromtimestamp(row.start_ms / 1000, UTC)
+        demand = demand_of(theirs, {(0, 1): left}, start=start)
         weight = _STRICTLY if _rank(theirs) < rank else theirs.share
         yield replace(demand, weight=weight)
 
