@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.runtime import Run
 from campaign.planner.states import CampaignState
 from campaign.store.expiry import begin_campaign, expire_some
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway, Port
 from campaign.engine.gates import open_lanes, shut
 from campaign.engine.hours import closing_times, within_hours
 from campaign.engine.limits import PortRoom, limits_of, remember_too_large, rooms, sims_of
@@ -13,13 +15,13 @@ from campaign.engine.order import read_backlog, served
 from campaign.engine.preempting import Load, in_the_way, is_full
 from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, whereabouts
 from campaign.engine.returnpath import return_path
-from campaign.engine.runtime import Campaign, Gateway, Port, Run, Waiting
+from campaign.engine.runtime import Run
 from campaign.engine.switching import leaving
 from campaign.engine.tokens import held_by_pace, port_ready_at, take_tokens
 from campaign.engine.wire import attachments_of, builder, tasks_a_post
 from campaign.planner.limits import Limits
 from campaign.planner.places import place_of
-from campaign.planner.routing import PortFacts, Shut, Turn, plan_turn
+from campaign.planner.routing import PortFacts, Shut, Turn, Waiting, plan_turn
 from campaign.planner.settings import Settings
 from campaign.store.backlog import Work
 from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, wake_due

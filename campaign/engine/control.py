@@ -19,12 +19,13 @@ from typing import Any
 import msgspec
 import trio
 
+from campaign.engine.campaign import Campaign
 from campaign.engine.conversation import Lines
 from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
 from campaign.engine.reordering import take_up_order
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Run
 from campaign.engine.standing import see_lifted
 from campaign.engine.steer import carry_out
 from campaign.engine.verbs import STEERS, perform

@@ -8,11 +8,12 @@ import trio
 
 from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.claiming import claim
+from campaign.engine.device import Gateway
 from campaign.engine.hours import goes_on, sending_now, still_open
 from campaign.engine.order import in_turn, read_backlog
 from campaign.engine.preempting import load_of, overtake
 from campaign.engine.repacing import take_over_recalled
-from campaign.engine.runtime import Gateway, Instant, Run
+from campaign.engine.runtime import Instant, Run
 from campaign.engine.signin import sign_in
 from campaign.engine.steer import steer_gateway
 from campaign.engine.switching import switch_sims

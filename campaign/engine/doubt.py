@@ -13,8 +13,9 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
+from campaign.engine.device import Gateway
 from campaign.engine.hours import answered_in_time
-from campaign.engine.runtime import Gateway, Instant, Run
+from campaign.engine.runtime import Instant, Run
 from campaign.engine.wire import request_body
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import Answered, Sweep

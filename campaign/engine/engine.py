@@ -8,6 +8,7 @@ from pathlib import Path
 import trio
 
 from campaign.engine.control import serve_control
+from campaign.engine.device import Gateway
 from campaign.engine.dispatch import dispatch
 from campaign.engine.doubt import resolve_doubt
 from campaign.engine.fencing import fence
@@ -16,7 +17,7 @@ from campaign.engine.hours import keep_hours
 from campaign.engine.lifecycle import Ended, follow
 from campaign.engine.recover import doubt_unanswered, recover
 from campaign.engine.repacing import read_changes, recall_gateway
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.runtime import Run
 from campaign.engine.sampling import sample_at_the_end
 from campaign.engine.settle import settle
 from campaign.engine.watch import watch

@@ -11,7 +11,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import StatsReading, Sweep, TidsReading
 from campaign.planner.states import FenceReason, TaskState, UnknownCause

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from campaign.engine.device import Gateway
 from campaign.engine.received import Received, fold_received, keep_optouts, who_opts_out
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.runtime import Run
 from campaign.errors import InDoubt, RemoteProtocolError
 from campaign.gateway.answers import PageReading
 from campaign.gateway.client import Device

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import trio
 
+from campaign.engine.campaign import Campaign
 from campaign.engine.foresight import demand_of, forecast_json, moment, outlook
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Run
 from campaign.planner.forecast import forecast_steps
 from campaign.store.campaigns import get_campaign
 from campaign.store.foreseen import Alike, alike_after, keep_forecast, kept_forecast

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.runtime import Run
 from campaign.planner.closing import PAUSE_BEFORE, TOO_SHORT
 from campaign.planner.lanes import Hours
 from campaign.planner.routing import Shut

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from campaign.engine.runtime import Campaign, Gateway, Run, ledger_time
+from campaign.engine.campaign import Campaign, ledger_time
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.engine.steer import steer_gateway
 from campaign.planner.closing import PAUSE_BEFORE, before_close, pace_of
 from campaign.planner.routing import Turn

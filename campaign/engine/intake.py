@@ -12,9 +12,10 @@ import msgspec
 import trio
 
 from campaign.engine.appointments import announce
+from campaign.engine.campaign import Campaign, ledger_time
 from campaign.engine.mms import read_attachments, wire_text
 from campaign.engine.placing import Placing
-from campaign.engine.runtime import Campaign, Run, ledger_time
+from campaign.engine.runtime import Run
 from campaign.engine.trial import check_trial, complete
 from campaign.errors import NothingToDo, UsageError
 from campaign.lists.reader import ListReader, RefusedRow, Row, open_list

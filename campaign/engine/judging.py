@@ -12,11 +12,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from campaign.engine.campaign import Campaign
 from campaign.engine.order import read_backlog
 from campaign.engine.receiptwait import receipt_deadline
-from campaign.engine.runtime import Campaign, Run, Waiting
+from campaign.engine.runtime import Run
 from campaign.engine.steer import carry_out
 from campaign.engine.trial import trial_name
+from campaign.planner.routing import Waiting
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.planner.thresholds import Threshold
 from campaign.planner.verdicts import broken, since, waits_for_receipts

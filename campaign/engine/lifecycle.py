@@ -11,11 +11,14 @@ import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
 from campaign.engine.appointments import keep_appointments
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway
 from campaign.engine.judging import judge
 from campaign.engine.receiptwait import receipt_deadline
-from campaign.engine.runtime import Campaign, Gateway, Run, Waiting
+from campaign.engine.runtime import Run
 from campaign.engine.standing import go_on, keep_waiting, let_go
 from campaign.engine.waits import RECEIPTS, stored_waits, waits_of
+from campaign.planner.routing import Waiting
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.campaigns import (
     counts,

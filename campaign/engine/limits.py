@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaign.engine.runtime import Campaign, Gateway, Port, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway, Port
+from campaign.engine.runtime import Run
 from campaign.planner.limits import Limits, limits_between
 from campaign.planner.quotas import Usage, parse_balance, room_for, sim_key
 from campaign.planner.routing import Shut

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway
 from campaign.engine.gates import shut
 from campaign.engine.limits import limits_of
-from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.runtime import Run
 from campaign.engine.tokens import ready_at
 from campaign.planner.shares import Contender
 from campaign.planner.states import CampaignState

@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.engine.steer import steer_all
 from campaign.planner.routing import Shut
 from campaign.planner.shares import Priority

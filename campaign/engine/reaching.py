@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway, Port
 from campaign.engine.limits import limits_of, rooms, sim_of
-from campaign.engine.runtime import Campaign, Gateway, Port, Run, Waiting
+from campaign.engine.runtime import Run
 from campaign.planner.lanes import Lane
 from campaign.planner.reach import Ground, Place, Reach, reach
-from campaign.planner.routing import Shut
+from campaign.planner.routing import Shut, Waiting
 from campaign.planner.spread import Spread, last_served, ranks
 from campaign.store.claims import ClaimedTask
 from campaign.store.spread import parts_today

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.runtime import Run
 from campaign.store.tasks import last_closed
 
 

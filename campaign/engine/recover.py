@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from campaign.engine.campaign import Campaign
 from campaign.engine.repacing import recall_campaigns
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Run
 from campaign.engine.settle import fold_all
 from campaign.planner.states import CampaignState, FenceReason, TaskState, UnknownCause
 from campaign.store.campaigns import drop_draft, list_campaigns

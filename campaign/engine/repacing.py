@@ -6,8 +6,10 @@ of the run before.
 
 from __future__ import annotations
 
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway
 from campaign.engine.limits import limits_of
-from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.runtime import Run
 from campaign.planner.limits import Limits, Pace, limits_between
 from campaign.planner.pacing import Bucket
 from campaign.store.campaigns import list_campaigns

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.planner.settings import Settings
 
 _PROBES = 3

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import trio
 
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.store.samples import keep_samples
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import trio
 
+from campaign.engine.device import Gateway
 from campaign.engine.received import fold_received, keep_optouts, who_opts_out
-from campaign.engine.runtime import Gateway, ReadsInbox, Run
+from campaign.engine.runtime import ReadsInbox, Run
 from campaign.errors import RemoteProtocolError
 from campaign.planner.retry import Failure, Final, Retry, after_failure
 from campaign.planner.states import CampaignState

@@ -8,13 +8,15 @@ from dataclasses import replace
 import trio
 
 from campaign.engine.answers import CREDENTIALS_REFUSED
+from campaign.engine.device import Gateway, Port
 from campaign.engine.fetching import fetch_if_there
-from campaign.engine.runtime import Gateway, Port, Run, Waiting
+from campaign.engine.runtime import Run
 from campaign.engine.sampling import ALL_TIME
 from campaign.engine.subscribing import subscribe_if_due
 from campaign.engine.watch import after_restart, keep_look
 from campaign.errors import CredentialsRefused, GatewayError, InDoubt, NotSent, RemoteProtocolError
 from campaign.gateway.answers import PageReading, StatsReading
+from campaign.planner.routing import Waiting
 from campaign.planner.states import TaskState
 from campaign.protocol.messages import DevStatus, PortState
 from campaign.store.claims import release

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.runtime import Run
 from campaign.planner.states import CampaignState
 from campaign.store.campaigns import (
     CampaignRow,

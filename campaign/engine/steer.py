@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from campaign.engine.runtime import Campaign, Gateway, Run, ledger_time
+from campaign.engine.campaign import Campaign, ledger_time
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import TidsReading
 from campaign.planner.states import CampaignState, FenceReason, TaskState

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.console import Console
 from campaign.store.gateways import Subscription, update_gateway

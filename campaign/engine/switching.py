@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway, Port, Switch
 from campaign.engine.limits import limits_of, monotonic_of, sim_of
 from campaign.engine.order import read_backlog
-from campaign.engine.runtime import Campaign, Gateway, Port, Run, Switch
+from campaign.engine.runtime import Run
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.planner.pacing import PortWindow
 from campaign.planner.quotas import Room, room_for, sim_key

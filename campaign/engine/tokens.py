@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from campaign.engine.runtime import Campaign, Gateway, Port, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway, Port
+from campaign.engine.runtime import Run
 from campaign.planner.limits import Limits, Pace
 from campaign.planner.routing import Shut, Turn
 from campaign.planner.settings import Settings

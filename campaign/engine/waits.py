@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.campaign import Campaign
+from campaign.engine.runtime import Run
 from campaign.planner.states import CampaignState
 from campaign.store.campaigns import CampaignRow
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from campaign.engine.device import Gateway
 from campaign.engine.fetching import fetch_if_there
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.runtime import Run
 from campaign.engine.sampling import sample_if_due
 from campaign.engine.steer import is_to_rest, steer_gateway
 from campaign.engine.subscribing import subscribe_if_due

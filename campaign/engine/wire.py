@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from campaign.engine.campaign import Campaign
+from campaign.engine.device import Gateway
 from campaign.engine.mms import MOST_POST_BYTES, wire_text
-from campaign.engine.runtime import Campaign, Gateway, Run
+from campaign.engine.runtime import Run
 from campaign.planner.settings import Settings
 from campaign.protocol.codec import encode_send_sms, encode_task, task_digest, with_attachments
 from campaign.protocol.messages import Envelope, Task

@@ -90,6 +90,18 @@ class Turn:
         return ", ".join(f"{n} port{'s' * (n > 1)} {why}" for why, n in counts.items())
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Why a campaign sends nothing, or not all it could, through one gateway.
+
+    `until` is on the monotonic clock, None: until something happens; `why` is empty while it sends.
+    """
+
+    why: str
+    until: float | None = None
+    ports: tuple[Wait, ...] = ()
+
+
 def plan_turn(
     gateway_id: int,
     ports: Sequence[PortFacts],

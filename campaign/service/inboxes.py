@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from campaign.engine.device import Gateway
 from campaign.engine.fetching import fetch
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.runtime import Run
 from campaign.engine.settle import fold_all, inbox_cursor
 from campaign.errors import GatewayError, RemoteProtocolError, UsageError
 from campaign.planner.durations import parse_duration

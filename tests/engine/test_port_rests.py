@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaign.engine.runtime import Port
+from campaign.engine.device import Port
 from campaign.planner.quotas import sim_key
 from campaign.protocol.messages import PortState
 from campaign.protocol.ports import Port as WirePort

@@ -15,7 +15,8 @@ from typing import Any
 from unittest.mock import patch
 
 from campaign.engine import answers, dispatch, doubt, fencing, wire
-from campaign.engine.runtime import Gateway, Run
+from campaign.engine.device import Gateway
+from campaign.engine.runtime import Run
 from campaign.gateway.answers import Doubtful, StatsReading, TidsReading
 from campaign.planner import reconcile, retry
 from campaign.planner.settings import Settings

@@ -20,10 +20,11 @@ from typing import Any, cast
 import httpx
 import trio
 
+from campaign.engine.campaign import Campaign
 from campaign.engine.engine import run_engine
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import Ended
-from campaign.engine.runtime import Campaign, Run
+from campaign.engine.runtime import Run
 from campaign.env import Env
 from campaign.errors import StoreError
 from campaign.gateway.client import Device
