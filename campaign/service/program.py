@@ -78,7 +78,8 @@ async def launch(
 
     async def job(run: Run) -> None:
         campaign = await intake(run, request, screen.imported)
-        screen.notice(f"campaign {campaign.name} runs")
+        if campaign.state is not CampaignState.SCHEDULED:  # its start was announced
+            screen.notice(f"campaign {campaign.name} runs")
 
     try:
         return await _run(
