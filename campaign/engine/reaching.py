@@ -9,15 +9,13 @@ from campaign.engine.campaign import Campaign
 from campaign.engine.device import Gateway, Port
 from campaign.engine.limits import limits_of, rooms, sim_of
 from campaign.engine.runtime import Run
+from campaign.engine.waits import ROUTES
 from campaign.planner.lanes import Lane
 from campaign.planner.reach import Ground, Place, Reach, reach
 from campaign.planner.routing import Shut, Waiting
 from campaign.planner.spread import Spread, last_served, ranks
 from campaign.store.claims import ClaimedTask
 from campaign.store.spread import parts_today
-
-_NAME = "routes"
-"""Under which `Campaign.why` says that some recipients have nowhere to go."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ def nobody_waits(campaign: Campaign) -> None:
 
 def _say(campaign: Campaign, shut: Shut | None) -> None:
     if shut is None:
-        campaign.why.pop(_NAME, None)
+        campaign.why.pop(ROUTES, None)
     else:
-        campaign.why[_NAME] = Waiting(shut.why, shut.until)
+        campaign.why[ROUTES] = Waiting(shut.why, shut.until)
 
 
 async def _ground(run: Run, campaign: Campaign, here: Gateway) -> Ground:

@@ -17,6 +17,8 @@ from campaign.store.campaigns import CampaignRow
 
 RECEIPTS = "receipts"
 """What a campaign waits for when everything is sent; it is no gateway's name in `Campaign.why`."""
+ROUTES = "routes"
+"""… and that nobody may serve some of its recipients now."""
 
 
 def entry(
@@ -34,13 +36,13 @@ def entry(
 def waits_of(run: Run, campaign: Campaign) -> list[dict[str, Any]]:
     """What a campaign of this run waits for now, from memory alone: no query."""
     if campaign.state is CampaignState.PAUSED:
-        return [entry(None, None, "paused")]
+        return [entry(None, None, campaign.paused_for or "paused")]
     stopped = {g.name: g.row.stopped for g in run.gateways_of(campaign) if g.row.stopped}
     names = {gateway.name for gateway in run.gateways.values()} - stopped.keys()
     found: list[dict[str, Any]] = []
     for name, waiting in sorted(campaign.why.items()):
-        if name == RECEIPTS:
-            found.append(entry(None, None, f"receipts: {waiting.why}", _at(run, waiting.until)))
+        if name in (RECEIPTS, ROUTES):
+            found.append(entry(None, None, f"{name}: {waiting.why}", _at(run, waiting.until)))
         elif name in names and waiting.ports:
             found += [
                 entry(name, wait.port, wait.why, _at(run, wait.until))
@@ -74,7 +76,10 @@ def stored_waits(
         case CampaignState.IMPORTING:
             return [entry(None, None, "its list is being imported")]
         case CampaignState.PAUSED:
-            return [entry(None, None, "paused")]
+            return [entry(None, None, row.waiting_for or "paused")]
+        case CampaignState.SCHEDULED if row.start_ms is not None:
+            start = datetime.fromtimestamp(row.start_ms / 1000, UTC)
+            return [entry(None, None, "its start", f"{start:%Y-%m-%dT%H:%M:%SZ}")]
     chosen = row.options.gateways
     found = [
         entry(name, None, f"stopped: {why}")
