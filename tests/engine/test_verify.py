@@ -47,7 +47,7 @@ async def test_after_an_ordinary_campaign_every_ledger_agrees(
         found = verdicts(world)
         assert set(found.values()) == {"holds"}
         # three ledgers with one statistic a port, the invariants (two of them the same), the replay
-        assert len(found) == (3 + 6) + (13 - 2) + 7
+        assert len(found) == (3 + 6) + (15 - 2) + 7
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 import trio
 
 from campaign.errors import StoreError
+from campaign.simulator.truth import Attempt
 from tests.simulation.acts import happen
 from tests.simulation.coverage import what_happened
 from tests.simulation.determinism import run_seeded
@@ -71,8 +72,14 @@ def play_mutated(mutant: str, seed: int) -> Verdict:
         return play(seed)
 
 
-def play_scenario(scenario: Scenario, *, trace: Callable[[str], None] | None = None) -> Verdict:
-    """Play one scenario in a folder of its own. `trace` gets one line for each event."""
+def play_scenario(
+    scenario: Scenario,
+    *,
+    trace: Callable[[str], None] | None = None,
+    air: list[Attempt] | None = None,
+) -> Verdict:
+    """Play one scenario in a folder of its own. `trace` gets one line for each event, `air` all
+    that the devices sent."""
     verdict = Verdict(scenario.seed)
     digest = hashlib.sha256()
 
@@ -86,7 +93,8 @@ def play_scenario(scenario: Scenario, *, trace: Callable[[str], None] | None = N
     folder = Path(tempfile.mkdtemp(prefix="campaign-world-", dir=place))
     reaper = Reaper()
     try:
-        run_seeded(scenario.seed, partial(_play, scenario, folder, reaper, tell, verdict), reaper)
+        main = partial(_play, scenario, folder, reaper, tell, verdict, air)
+        run_seeded(scenario.seed, main, reaper)
     except BaseException as error:  # noqa: BLE001 - every end of a world is a verdict
         verdict.broken = verdict.broken or "".join(traceback.format_exception(error))
     finally:
@@ -102,6 +110,7 @@ async def _play(
     reaper: Reaper,
     tell: Callable[..., None],
     verdict: Verdict,
+    air: list[Attempt] | None,
 ) -> None:
     world: World | None = None
     try:
@@ -126,6 +135,8 @@ async def _play(
             if world.failure is not None:
                 verdict.broken = str(world.failure)
             _keep(world, verdict)
+            if air is not None:
+                air += world.attempts
             world.close()
 
 

@@ -56,7 +56,7 @@ def ordinary(ledger: Any) -> Any:
 def test_an_ordinary_ledger_holds_under_every_law(ordinary: Any) -> None:
     found = invariants(ordinary.conn)
     assert {finding.verdict for finding in found} == {"holds"}
-    assert len({finding.law for finding in found}) == len(found) == 13
+    assert len({finding.law for finding in found}) == len(found) == 15
 
 
 HARMS = [
