@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from campaign.engine import answers, dispatch, doubt, fencing, wire
+from campaign.engine import answers, claiming, dispatch, doubt, fencing, wire
 from campaign.engine.device import Gateway
 from campaign.engine.runtime import Run
 from campaign.gateway.answers import Doubtful, StatsReading, TidsReading
@@ -69,7 +69,7 @@ def intent_after_the_wire() -> Iterator[None]:
         )
         run.changed.ring()
 
-    with _replaced((dispatch, "claim_due", uncommitted), (dispatch, "_post", late)):
+    with _replaced((claiming, "claim_due", uncommitted), (dispatch, "_post", late)):
         yield
 
 
@@ -169,7 +169,7 @@ def several_ports() -> Iterator[None]:
 
         return make
 
-    with _replaced((dispatch, "builder", mutated)):
+    with _replaced((claiming, "builder", mutated)):
         yield
 
 
