@@ -319,7 +319,7 @@ def reclaim_planned(
     refuse_old(conn)
     rows = conn.execute(
         f"""
-        SELECT t.id, t.campaign_id, t.tid, t.port, t.size, t.body, t.parts,
+        SELECT t.id, t.campaign_id, t.tid, t.port, t.size, t.body, t.parts, t.lane,
             c.state AS campaign_state,
             EXISTS (SELECT 1 FROM attempts AS a JOIN recipients AS r ON r.id = a.recipient_id
                     WHERE a.task_id = t.id AND (a.live = 0 OR {UNWANTED} IS NOT NULL)) AS stale
