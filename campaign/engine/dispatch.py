@@ -65,7 +65,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
             await _post(run, gateway, again, began)
             return True, None
     wakes: list[float] = []
-    load = load_of(run, queue)
+    load = load_of(run, gateway, queue)
     gateway.crowded = None
     gateway.usages.clear()
     gateway.grounds.clear()

@@ -9,10 +9,11 @@ proof, a full report horizon later, those without a detail are unknown. Never re
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from campaign.engine.device import Gateway
 from campaign.engine.runtime import Run
+from campaign.engine.unanswered import request_may_come_since
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import StatsReading, Sweep, TidsReading
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
@@ -109,7 +110,8 @@ async def _take_back(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -> bo
             removed = await gateway.device.remove(tids)
     except (GatewayError, RemoteProtocolError):
         return False
-    await run.write(_settle_fence, run.now_ms(), gateway.id, tasks, paused, listed, removed)
+    late = {task.id: request_may_come_since(run, gateway, task) for task in tasks}
+    await run.write(_settle_fence, run.now_ms(), gateway.id, tasks, paused, listed, removed, late)
     run.ring()
     return True
 
@@ -122,20 +124,25 @@ def _settle_fence(
     paused: TidsReading,
     listed: Sweep,
     removed: TidsReading,
+    late: Mapping[int, int],
 ) -> None:
+    """`late`: since when a request for a task may still be on its way, by task id, in ms: a resume
+    that arrives between the answers would undo what they prove."""
     asked = ",".join(str(task.tid) for task in tasks)
     for kind, reading in (("pause", paused), ("tasks", listed), ("remove", removed)):
         keep_evidence(conn, now_ms, gateway_id, kind, asked, reading.raw)
     gone = {task.id for task in tasks if removed.codes().get(task.tid) == 0}
     mark_removed(conn, sorted(gone))
     waiting = {row.tid for row in listed.tasks if row.state == _PAUSED}
+    fencing = live_tasks(conn, gateway_id, (TaskState.FENCING,))
+    stirred = {task.id for task in fencing if (task.steered_ms or 0) > late.get(task.id, 0)}
     shown = {
         task.id
         for task in tasks
-        if paused.codes().get(task.tid) == 0 and task.tid in waiting and task.id in gone
+        if paused.codes().get(task.tid) == 0 and task.tid in waiting and task.id in gone - stirred
     }
     mark_shown_waiting(conn, sorted(shown))
-    for task in live_tasks(conn, gateway_id, (TaskState.FENCING,)):
+    for task in fencing:
         if task.id in shown and task.size == 1:
             why = "paused, listed as waiting, removed: it never started"
             release(conn, task.id, now_ms, why, avoid=f"{gateway_id}:{task.port}")

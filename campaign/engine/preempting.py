@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from campaign.engine.campaign import Campaign
 from campaign.engine.device import Gateway
 from campaign.engine.runtime import Run
-from campaign.engine.steer import steer_all
+from campaign.engine.steer import is_to_rest, steer_all
 from campaign.planner.routing import Shut
 from campaign.planner.shares import Priority
 from campaign.planner.states import TaskState
@@ -40,17 +40,22 @@ class Load:
         return self.urgent if campaign.is_urgent else self.all
 
 
-def load_of(run: Run, queue: Iterable[Queued]) -> Load:
-    """What a gateway's ports hold."""
+def load_of(run: Run, gateway: Gateway, queue: Iterable[Queued]) -> Load:
+    """What a gateway's ports hold. What is paused but is to go on is about to be resumed."""
     busy: dict[int, int] = {}
     urgent: dict[int, int] = {}
     for row in queue:
-        if row.state is TaskState.PAUSED:
+        if row.state is TaskState.PAUSED and _stays_paused(run, gateway, row):
             continue
         busy[row.port] = busy.get(row.port, 0) + row.messages
         if _is_urgent(run, row.campaign_id):
             urgent[row.port] = urgent.get(row.port, 0) + row.messages
     return Load(busy, urgent)
+
+
+def _stays_paused(run: Run, gateway: Gateway, row: Queued) -> bool:
+    campaign = run.campaigns.get(row.campaign_id)
+    return campaign is None or is_to_rest(run, gateway, campaign, row)
 
 
 def in_the_way(gateway: Gateway, campaign: Campaign) -> Mapping[int, Shut]:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from campaign.engine.campaign import Campaign, ledger_time
 from campaign.engine.device import Gateway
 from campaign.engine.runtime import Run
-from campaign.errors import GatewayError, RemoteProtocolError
+from campaign.engine.unanswered import InDoubtSince, ask_for, still_in_doubt
 from campaign.gateway.answers import TidsReading
 from campaign.planner.states import CampaignState, FenceReason, TaskState
+from campaign.store.backlog import Queued
+from campaign.store.steering import settle_steered
 from campaign.store.tasks import (
     TaskRow,
     live_tasks,
@@ -82,9 +84,11 @@ async def _bring_in_line(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -
         if campaign is None or campaign.state is CampaignState.CANCELLED or campaign.is_over(wall):
             continue  # its tasks are taken back, or settled only
         rests = is_to_rest(run, gateway, campaign, task)
-        if rests and task.state is _ACCEPTED:
+        # one whose last request was not answered may be either by now
+        either = task.steered_ms is not None and task.state in _TAKEN
+        if rests and (either or task.state is _ACCEPTED):
             pause.append(task)
-        elif not rests and task.state is _PAUSED:
+        elif not rests and (either or task.state is _PAUSED):
             resume.append(task)
         if not campaign.is_halted_by_hand and not campaign.may_go_on(task.lane, wall):
             ended.append(task)
@@ -99,7 +103,7 @@ async def _bring_in_line(run: Run, gateway: Gateway, tasks: Sequence[TaskRow]) -
     return answered
 
 
-def is_to_rest(run: Run, gateway: Gateway, campaign: Campaign, task: TaskRow) -> bool:
+def is_to_rest(run: Run, gateway: Gateway, campaign: Campaign, task: TaskRow | Queued) -> bool:
     """Whether nothing more of a task may start now, though it stays queued on its device."""
     if not campaign.may_go_on(task.lane, run.env.wall()):
         return True
@@ -115,15 +119,18 @@ async def _on_device(
 
 async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow], ended: list[TaskRow]) -> bool:
     """Pause tasks on the device; of the `ended` ones nothing more may start, whatever it says."""
-    try:
-        answer = await gateway.device.pause([task.tid for task in tasks])
-    except (GatewayError, RemoteProtocolError):
+    answer = await ask_for(run, tasks, gateway.device.pause)
+    if answer is None:
         _say_deaf(run, gateway, "did not answer the pause: what is queued there goes on")
         return False
     gateway.deaf = False
     codes = answer.codes()
+    paused = [task.id for task in tasks if codes.get(task.tid) == 0]
     # an item that is not 0 (already on air, or finished) simply goes on
-    await run.write(mark_paused, [task.id for task in tasks if codes.get(task.tid) == 0])
+    others = [task.id for task in tasks if codes.get(task.tid) != 0]
+    await run.write(
+        _settle_pause, run.now_ms(), paused, others, still_in_doubt(run, gateway, tasks)
+    )
     # … but the rest of a task whose window ends is taken back, if the device pauses none that began
     begun = [t.id for t in tasks if t in ended and t.size > 1 and codes.get(t.tid) != 0]
     if begun:
@@ -134,10 +141,21 @@ async def _pause(run: Run, gateway: Gateway, tasks: list[TaskRow], ended: list[T
     return True
 
 
+def _settle_pause(
+    conn: sqlite3.Connection,
+    now_ms: int,
+    paused: Sequence[int],
+    others: Sequence[int],
+    in_doubt: InDoubtSince,
+) -> None:
+    mark_paused(conn, paused)
+    mark_resumed(conn, others, now_ms)  # those it had let go on without saying so
+    settle_steered(conn, in_doubt)
+
+
 async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> bool:
-    try:
-        answer = await gateway.device.resume([task.tid for task in tasks])
-    except (GatewayError, RemoteProtocolError):
+    answer = await ask_for(run, tasks, gateway.device.resume)
+    if answer is None:
         _say_deaf(run, gateway, "did not answer the resume: it is asked again")
         return False
     gateway.deaf = False
@@ -146,7 +164,8 @@ async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> bool:
         task.id: ledger_time(run.campaigns[task.campaign_id].picture(wall).open.get(task.lane))
         for task in tasks
     }
-    await run.write(_settle_resume, run.now_ms(), tasks, answer, closes)
+    in_doubt = still_in_doubt(run, gateway, tasks)
+    await run.write(_settle_resume, run.now_ms(), tasks, answer, closes, in_doubt)
     gateway.duties.ring()
     return True
 
@@ -164,10 +183,13 @@ def _settle_resume(
     tasks: list[TaskRow],
     answer: TidsReading,
     closes: Mapping[int, int | None],
+    in_doubt: InDoubtSince,
 ) -> None:
     codes = answer.codes()
     resumed = [task.id for task in tasks if codes.get(task.tid) == 0]
     mark_resumed(conn, resumed, now_ms)
     move_until(conn, [(task_id, closes[task_id]) for task_id in resumed])
-    lost = [task.id for task in tasks if codes.get(task.tid) != 0]
+    settle_steered(conn, in_doubt)
+    # one that was perhaps never paused has no reason to be
+    lost = [t.id for t in tasks if t.state is TaskState.PAUSED and codes.get(t.tid) != 0]
     start_fence(conn, lost, now_ms, FenceReason.REROUTE, "the device would not resume it")

@@ -195,6 +195,8 @@ class Line:
         fresh: bool,
     ) -> bytes:
         client = self._fresh if fresh else self._kept
+        if client.is_closed:  # its gateway was changed, or the run is ending
+            raise NotSent(self.name, "its line is closed")
         headers = {"Connection": "close"} if fresh else {}
         if kind is not None:
             headers["Content-Type"] = kind

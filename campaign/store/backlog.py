@@ -35,12 +35,13 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Messages in flight of one campaign on one port, in tasks of one state."""
+    """Messages in flight of one campaign and lane on one port, in tasks of one state."""
 
     campaign_id: int
     port: int
     state: TaskState
     messages: int
+    lane: int = 0
 
 
 def backlog(conn: sqlite3.Connection, campaign_ids: Collection[int]) -> Backlog:
@@ -100,16 +101,17 @@ def _in_the_sample(conn: sqlite3.Connection, campaign_id: int, last: int) -> int
 
 
 def queued(conn: sqlite3.Connection, gateway_id: int) -> list[Queued]:
-    """Messages in flight on a device by campaign, port and state of their task (index tasks_live).
+    """Messages in flight on a device by campaign, port, state and lane of their task (index
+    tasks_live).
 
     A task without a live attempt is there with 0: it is still to be closed.
     """
     rows = conn.execute(
         """
-        SELECT t.campaign_id, t.port, t.state, count(a.task_id)
+        SELECT t.campaign_id, t.port, t.state, count(a.task_id), t.lane
         FROM tasks AS t LEFT JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
-        WHERE t.gateway_id = ? AND t.state <> 'closed' GROUP BY 1, 2, 3
+        WHERE t.gateway_id = ? AND t.state <> 'closed' GROUP BY 1, 2, 3, 5
         """,
         (gateway_id,),
     )
-    return [Queued(row[0], row[1], _STATES[row[2]], row[3]) for row in rows]
+    return [Queued(row[0], row[1], _STATES[row[2]], row[3], row[4]) for row in rows]

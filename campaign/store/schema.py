@@ -162,6 +162,8 @@ _SCHEDULER = (
     "ALTER TABLE tasks ADD COLUMN parts INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE tasks ADD COLUMN sim TEXT",
     "ALTER TABLE tasks ADD COLUMN until_ms INTEGER",  # nothing of it may go on air from then on
+    # when it was asked to pause or go on without an answer; NULL: its state is what the device says
+    "ALTER TABLE tasks ADD COLUMN steered_ms INTEGER",
     "CREATE INDEX tasks_sim ON tasks(sim, closed_ms) WHERE sim IS NOT NULL",
     """
     CREATE TABLE sim_usage (

@@ -42,6 +42,9 @@ class TaskRow:
     until_ms: int | None
     """Nothing of it may go on air from then on: the close of its window when it was claimed or
     last resumed."""
+    steered_ms: int | None
+    """When its device was asked to pause or resume it and did not say that it did: that may be
+    carried out yet. None: what was asked was answered."""
     open: int
     """Attempts of it without an outcome."""
 
@@ -50,6 +53,7 @@ _SELECT = """
     SELECT t.id, t.campaign_id, t.gateway_id, t.tid, t.port, t.state, t.size, t.boot_id, t.post_id,
         t.posts, t.intent_ms, t.accepted_ms, t.doubt_ms, t.doubt, t.news_ms, t.fence_ms,
         t.fenced_ms, t.fence, t.shown_waiting, t.removed, t.lane, t.until_ms,
+        t.steered_ms,
         (SELECT count(*) FROM attempts AS a WHERE a.task_id = t.id AND a.live = 1) AS open
     FROM tasks AS t
 """

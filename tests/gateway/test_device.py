@@ -100,6 +100,14 @@ async def test_a_question_fails_with_what_is_known_and_no_secret(
     assert caught.value.__cause__ is None or "s3cret" not in str(caught.value.__cause__)
 
 
+async def test_a_device_that_was_let_go_is_one_that_nothing_reaches() -> None:
+    let_go = device(answering(ACCEPTED))
+    await let_go.aclose()
+    assert isinstance(await let_go.post(b"{}"), NeverSent)
+    with pytest.raises(NotSent, match="gw: its line is closed"):
+        await let_go.pause([7])
+
+
 async def test_credentials_and_version_stand_in_the_query_of_every_request() -> None:
     seen: list[httpx.Request] = []
 

@@ -87,7 +87,27 @@ async def _decide(world: World, act: Act) -> None:
 
 async def tell(world: World, verb: str, parameters: dict[str, object]) -> None:
     """A command from another process: through the running engine, else by itself; an engine that
-    dies under it is asked again, as an operator would."""
+    dies under it is asked again, as an operator would, who continues nothing before its pause."""
+    async with world.operator:
+        await _tell(world, verb, parameters)
+
+
+async def look_after(world: World, seconds: float) -> None:
+    """Look at what campaigns wait for, now and then: where no report of a gateway came through, its
+    probes are spent and the network is well again, do what the notice says."""
+    while True:
+        await trio.sleep(seconds)
+        rows = world.conn.execute("SELECT waiting_for FROM campaigns WHERE state = 'running'")
+        waits = " ".join(why or "" for (why,) in rows)
+        for name in world.simulators:
+            if f"no report from {name} " in waits:
+                world.sometimes["return path lifted by hand"] += 1
+                await tell(
+                    world, "gateway-set", {"name": name, "settings": {"return-path": "assume"}}
+                )
+
+
+async def _tell(world: World, verb: str, parameters: dict[str, object]) -> None:
     while True:
         try:
             if world.run is None or world.life.dead:

@@ -209,12 +209,12 @@ def removed_is_unsent() -> Iterator[None]:
 
     def mutated(
         conn: Any, now_ms: int, gateway_id: int, tasks: Any, paused: Any, listed: Any,
-        removed: TidsReading,
+        removed: TidsReading, late: Any,
     ) -> None:  # fmt: skip
         for task in live_tasks(conn, gateway_id):
             if task.id in {t.id for t in tasks} and removed.codes().get(task.tid) == 0:
                 claims.release(conn, task.id, now_ms, "removed", avoid=f"{gateway_id}:{task.port}")
-        settle(conn, now_ms, gateway_id, tasks, paused, listed, removed)
+        settle(conn, now_ms, gateway_id, tasks, paused, listed, removed, late)
 
     with _replaced((fencing, "_settle_fence", mutated)):
         yield

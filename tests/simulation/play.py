@@ -17,7 +17,7 @@ import trio
 
 from campaign.errors import StoreError
 from campaign.simulator.truth import Attempt
-from tests.simulation.acts import happen
+from tests.simulation.acts import happen, look_after
 from tests.simulation.coverage import what_happened
 from tests.simulation.determinism import run_seeded
 from tests.simulation.endings import check_end, check_truth
@@ -29,6 +29,8 @@ from tests.simulation.world import BOUND, World
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
 _AGAIN_AFTER = 30.0
+_LOOKED_AFTER = 1800.0
+"""Seconds after the last fault, and between two looks at it: probes are long spent by then."""
 
 
 @dataclass
@@ -206,6 +208,7 @@ async def _calm_down(world: World) -> None:
     for weather in world.net.weathers.values():
         weather.calm = True
     world.net.trace("calm")
+    await look_after(world, _LOOKED_AFTER)
 
 
 def _keep(world: World, verdict: Verdict) -> None:

@@ -17,7 +17,7 @@ def _device(settings: dict[str, str], **plan: Any) -> DevicePlan:
     simulator = {"ports": 1, "sms_seconds": 1.0, "seed": 7, "tid_memory": 10**6}
     simulator.update(plan.pop("simulator", {}))
     chosen = {"task-size": "5", "tid-memory": "10m", "return-path": "assume", **settings}
-    return DevicePlan("sim1", simulator, chosen, latency=0.01, **plan)
+    return DevicePlan("sim1", simulator, chosen, **{"latency": 0.01, **plan})
 
 
 REGRESSIONS: dict[str, Scenario] = {
@@ -69,6 +69,31 @@ REGRESSIONS: dict[str, Scenario] = {
         (CampaignPlan("c1", _FEW, "Hello", {}),),
         (Act(8.0, "pause"), Act(90.0, "continue")),
         (Crash(8.0, 12, 5.0), Crash(3.0, 40, 5.0)),
+        calm=1.0,
+    ),
+    # the device reports it every period without a change, and the ledger knew of no pause to end
+    "a pause whose answer was lost with its engine is ended by the continue": Scenario(
+        5,
+        (_device({}, simulator={"sms_seconds": 6.0, "idle_reports": True}, latency=0.3),),
+        (CampaignPlan("c1", _FEW, "Hello", {}),),
+        (Act(8.0, "pause"), Act(10.5, "continue")),
+        (Crash(8.0, 16, 5.0),),
+        calm=1.0,
+    ),
+    # an operator who asks again for a pause the engine died under continues only then
+    "a pause is not asked for again after its continue": Scenario(
+        6,
+        (_device({}, simulator={"sms_seconds": 6.0}),),
+        (CampaignPlan("c1", _FEW, "Hello", {}),),
+        (Act(8.0, "pause"), Act(9.0, "continue")),
+        (Crash(8.0, 12, 5.0),),
+        calm=1.0,
+    ),
+    # nothing is sent through it any more, so nothing can be reported: somebody has to look
+    "a gateway whose probes were all lost goes on once somebody says so": Scenario(
+        7,
+        (_device({"return-path": "probe"}, pushes=("push-lost",) * 6),),
+        (CampaignPlan("c1", _FEW, "Hello", {"receipts": False, "retries": 0}),),
         calm=1.0,
     ),
 }

@@ -106,6 +106,8 @@ class World:
     pushes: int = 0
     deaths: int = 0
     failure: BaseException | None = None
+    operator: trio.Lock = field(default_factory=trio.Lock)
+    """There is one, who gives no command before the last one was carried out."""
     acknowledged: list[bytes] = field(default_factory=list)
     images: list[bytes] = field(default_factory=list)
     """The ledger after its last commits, kept only while they could be lost by a power cut."""
