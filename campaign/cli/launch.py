@@ -254,7 +254,7 @@ def _list(context: Context, list_path: str) -> tuple[Path, str, str]:
     if list_path != "-":
         path = Path(list_path).absolute()
         return path, path.name, str(path.with_name(path.name + ".rejects.csv"))
-    # a pipe is read once, but a list is looked at twice; the file lives as long as this process, and
+    # a pipe is read once, but a list is looked at twice; the file lives as long as this process,
     # beside the ledger, where a running service can read it that sees no /tmp of ours
     beside = context.site.paths.db.absolute().parent
     spool = tempfile.NamedTemporaryFile(  # noqa: SIM115 - as said
