@@ -8,7 +8,7 @@ of this lives in memory: after a crash the port is simply looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from campaign.engine.campaign import Campaign
 from campaign.engine.device import Gateway, Port, Switch
@@ -66,7 +66,8 @@ async def _find_used_up(run: Run, gateway: Gateway) -> None:
     waiting = await _who_waits(run, gateway) if places else []
     if not waiting:
         return
-    shuts = await _used_up(run, gateway, waiting, list(places))
+    numbers = {sim: port.number for sim, port in places.items()}
+    shuts = await _used_up(run, gateway, waiting, numbers)
     stuck = {sim: port for sim, port in places.items() if port.sim_failed and not port.usable}
     for sim in dict.fromkeys([*shuts, *stuck]):
         port = places[sim]
@@ -84,6 +85,8 @@ async def _who_waits(run: Run, gateway: Gateway) -> list[Campaign]:
     left = await read_backlog(run)
     for campaign_id in sorted(run.targets):
         campaign = run.campaigns[campaign_id]
+        if campaign.awaits_test:
+            continue
         if campaign.takes(gateway) and not campaign.is_halted(run.env.wall()):
             work = left.work.get(campaign_id, Work())
             if work.pending or work.due_ms is not None:
@@ -92,15 +95,21 @@ async def _who_waits(run: Run, gateway: Gateway) -> list[Campaign]:
 
 
 async def _used_up(
-    run: Run, gateway: Gateway, waiting: list[Campaign], sims: Collection[str]
+    run: Run, gateway: Gateway, waiting: list[Campaign], sims: Mapping[str, int]
 ) -> dict[str, Shut]:
-    """SIMs that have no room for any campaign that waits, and why."""
+    """SIMs (with the number of their port) that have no room for any campaign that waits for the
+    port, and why."""
     rooms = [await _rooms(run, gateway, campaign, sims) for campaign in waiting]
     shuts: dict[str, Shut] = {}
-    for sim in sims:
-        told = [room[sim] for room in rooms if sim in room]
+    for sim, number in sims.items():
+        theirs = [
+            room
+            for campaign, room in zip(waiting, rooms, strict=True)
+            if campaign.takes_port(number)
+        ]
+        told = [room[sim] for room in theirs if sim in room]
         ends = [(room.until, room.why) for room in told if room.until is not None]
-        if ends and len(ends) == len(waiting):
+        if ends and len(ends) == len(theirs):
             until, why = min(ends)
             shuts[sim] = Shut(why, monotonic_of(run, until))
     return shuts
@@ -135,7 +144,7 @@ async def _choose(
         if row.port == port.number and row.slot
     ]
     keys = {row.slot: sim_key(gateway.id, row.port, row.slot, row.iccid) for row in rows}
-    shuts = await _used_up(run, gateway, waiting, list(keys.values()))
+    shuts = await _used_up(run, gateway, waiting, dict.fromkeys(keys.values(), port.number))
     sims = [
         SlotSim(row.slot, row.pool, keys[row.slot], row.iccid, row.code, keys[row.slot] in shuts)
         for row in rows

@@ -23,6 +23,7 @@ from campaign.store.campaigns import (
     find_campaign,
     get_campaign,
 )
+from campaign.store.lanes import LaneBook
 from campaign.store.verdicts import mark_sample
 
 
@@ -47,7 +48,12 @@ def own_numbers(options: CampaignOptions) -> tuple[str, ...]:
 def check_trial(conn: sqlite3.Connection, name: str, options: CampaignOptions) -> None:
     """Raise `UsageError` where a campaign of this name could not have its test: before its list is
     read, not behind a million rows."""
-    if own_numbers(options) and find_campaign(conn, trial_name(name)) is not None:
+    numbers = own_numbers(options)
+    for number in numbers:
+        nobody = options.parsed_routes.refuses(number)
+        if nobody is not None:
+            raise UsageError(f"--test +{number}: {nobody}")
+    if numbers and find_campaign(conn, trial_name(name)) is not None:
         raise UsageError(
             f"a campaign named {trial_name(name)!r} exists already, and the test is to have this"
             " name: choose another --name"
@@ -95,11 +101,14 @@ def _start_test(
         conn, now_ms, name=trial_name(campaign.name), list_name="own numbers",
         message=campaign.message, columns=(), options=options,
     )  # fmt: skip
+    routes, book = options.parsed_routes, LaneBook()
     rows = [
-        NewRecipient(line, number, first.text, None, first.parts)
+        NewRecipient(
+            line, number, first.text, None, first.parts, book.number("", routes.rule_of(number))
+        )
         for line, number in enumerate(numbers, 1)
     ]
-    add_recipients(conn, test_id, rows, [])
+    add_recipients(conn, test_id, rows, [], book.take_fresh())
     keep_attachments(conn, test_id, list_attachments(conn, campaign.id))
     # no list has this fingerprint: the same numbers may be tested on again
     complete_import(conn, now_ms, test_id, f"test of campaign {campaign.id}")

@@ -208,3 +208,25 @@ async def test_a_name_that_is_taken_for_the_test_is_refused_before_the_list_is_r
         with pytest.raises(UsageError, match=r"named 'c.test' exists already"):
             await world.launch([], path=world.folder / "missing.csv", test=("+999555000001",))
         assert world.sql("SELECT name FROM campaigns") == [("c.test",)]
+
+
+async def test_own_numbers_take_the_routes_of_the_campaign(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(**TWO) as world:
+        own = tuple(f"+99955500000{nth}" for nth in range(1, 5))
+        routes = ("999555=sim2", "*=sim1")
+        await world.launch(numbers(4), test=own, routes=routes, receipts=False)
+        assert {a.device for a in world.attempts[:4]} == {"sim2"}
+        assert {a.device for a in world.attempts[4:]} == {"sim1"}
+        assert world.states("c.test") == {"sent": 4}
+        world.check()
+
+
+async def test_an_own_number_that_a_route_gives_to_nobody_is_refused_before_anything_is_kept(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        with pytest.raises(UsageError, match=r"--test \+999555000001: the route 999555=! gives"):
+            await world.launch(numbers(3), test=("+999555000001",), routes=("999555=!",))
+        assert world.sql("SELECT count(*) FROM campaigns") == [(0,)]

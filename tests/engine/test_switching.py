@@ -9,6 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.engine.overtaking import store_campaign
+from tests.engine.test_many_campaigns import people, run_for
+
 Forward = Callable[[httpx.Request], Awaitable[httpx.Response]]
 Numbers = Callable[[int], list[str]]
 SIM = {"ports": 1, "slots": 3, "sms_seconds": 1.0, "register_seconds": 5.0}
@@ -105,4 +108,19 @@ async def test_a_crash_in_the_middle_of_a_switch_loses_and_doubles_nobody(
         assert world.on_air() == Counter(numbers(25))
         used = [attempt.port for attempt in world.attempts]
         assert list(dict.fromkeys(used)) == ["1.01", "1.02", "1.03"]
+        world.check()
+
+
+async def test_a_campaign_on_other_ports_does_not_keep_a_used_up_sim_in_its_place(
+    autojump_clock: object, make_world: Callable[..., Any]
+) -> None:
+    async with make_world(settings=SWITCHES, sim1={**SIM, "ports": 2}) as world:
+        capped = store_campaign(
+            world, "capped", people(1, 6), ports="1", settings={"sim-hour": "4"}, receipts=False
+        )
+        other = store_campaign(world, "other", people(2, 200), ports="2", receipts=False)
+        await run_for(world, 60, capped, other)
+        used = Counter(a.port for a in world.attempts if a.number in people(1, 6))
+        assert used == {"1.01": 4, "1.02": 2}
+        assert {a.port for a in world.attempts if a.number in people(2, 200)} == {"2.01"}
         world.check()
