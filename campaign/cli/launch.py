@@ -95,7 +95,7 @@ def launch(
     settled = settle_window(context.site, chosen, simulated=simulate is not None)
     if settled.off_loopback and not yes:
         _ask(context, settled.off_loopback)
-    path, list_name, rejects = _list(list_path)
+    path, list_name, rejects = _list(context, list_path)
     request = LaunchRequest(
         name=name or _default_name(context, list_name),
         path=str(path),
@@ -249,13 +249,17 @@ def _end(context: Context) -> NoReturn:
     sys.exit(1)
 
 
-def _list(list_path: str) -> tuple[Path, str, str]:
+def _list(context: Context, list_path: str) -> tuple[Path, str, str]:
     """(where to read it, its name, where refused rows go)."""
     if list_path != "-":
         path = Path(list_path).absolute()
         return path, path.name, str(path.with_name(path.name + ".rejects.csv"))
-    # a pipe is read once, but a list is looked at twice; the file lives as long as this process
-    spool = tempfile.NamedTemporaryFile(prefix="campaign-stdin-", suffix=".list")  # noqa: SIM115 - as said
+    # a pipe is read once, but a list is looked at twice; the file lives as long as this process,
+    # beside the ledger, where a running service can read it that sees no /tmp of ours
+    beside = context.site.paths.db.absolute().parent
+    spool = tempfile.NamedTemporaryFile(  # noqa: SIM115 - as said
+        prefix="campaign-stdin-", suffix=".list", dir=beside if beside.is_dir() else None
+    )
     click.get_current_context().call_on_close(spool.close)
     stdin = sys.stdin.buffer
     while chunk := stdin.read(1 << 20):

@@ -63,6 +63,9 @@ class Campaign:
     """The port that was served last, by gateway."""
     missed_sims: dict[int, float] = field(default_factory=dict)
     """Since when each lane waits for its SIM, on the monotonic clock."""
+    nobody: dict[tuple[int, int], float] = field(default_factory=dict)
+    """Until when a port (gateway id, number) is not offered to it again, on the monotonic clock:
+    nobody who waits could go there."""
     finals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
     is_bounded: bool = False
     """Whether there are times when it may not send."""

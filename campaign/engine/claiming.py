@@ -14,7 +14,7 @@ from campaign.engine.limits import PortRoom, limits_of, remember_too_large, room
 from campaign.engine.order import read_backlog, served
 from campaign.engine.preempting import Load, in_the_way, is_full
 from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, whereabouts
-from campaign.engine.returnpath import return_path
+from campaign.engine.returnpath import Held, return_path
 from campaign.engine.runtime import Run
 from campaign.engine.switching import leaving
 from campaign.engine.tokens import held_by_pace, port_ready_at, take_tokens
@@ -67,12 +67,14 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
         return [], _earliest(due_at, lanes.until)
     # an urgent one does not queue behind the others: what they have in flight takes no place
     in_flight = work.in_flight if campaign.is_urgent else left.in_flight
-    chance = await _look(run, gateway, campaign, settings, busy, work.pending + in_flight, lanes)
+    chance = await _look(run, gateway, campaign, settings, busy, work.pending, in_flight, lanes)
     turn = within_hours(run, gateway, campaign, _plan(run, chance), lanes)
     if not turn.grants:
         waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         if full and not campaign.is_urgent and all(w.why in _ANYBODYS for w in turn.waits):
             gateway.crowded = waiting
+        if not any(wait.why in _ANYBODYS for wait in turn.waits):
+            run.queue = run.queue.without(campaign.id)  # it is not for want of room
         return [], _earliest(due_at, turn.wake_at, chance.where.until)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
     return await _write_down(run, chance, turn)
@@ -104,6 +106,9 @@ class _Chance:
     """Messages by port that are in its way."""
     left: int
     """Messages that wait or are in flight, to be shared by all ports."""
+    pending: int
+    held: Held | None
+    """Whether the way back from the gateway is not proved."""
     now: float
 
 
@@ -113,19 +118,24 @@ async def _look(
     campaign: Campaign,
     settings: Settings,
     busy: Mapping[int, int],
-    left: int,
+    pending: int,
+    in_flight: int,
     lanes: OpenLanes,
 ) -> _Chance:
+    held = return_path(run, gateway, settings, run.env.monotonic())  # before ports are looked at
     limits = limits_of(run, gateway, campaign)
     room = await rooms(run, gateway, campaign, limits)
     where = await whereabouts(run, gateway, campaign, list(lanes))
     now = run.env.monotonic()
-    return _Chance(gateway, campaign, settings, limits, room, where, lanes, busy, left, now)
+    left = pending + in_flight
+    return _Chance(
+        gateway, campaign, settings, limits, room, where, lanes, busy, left, pending, held, now
+    )
 
 
 def _plan(run: Run, chance: _Chance) -> Turn:
     gateway, campaign = chance.gateway, chance.campaign
-    held = return_path(run, gateway, chance.settings, chance.now)
+    held = chance.held
     if held is not None and not held.probe:
         return Turn((), held=Shut(held.why, held.until))
     paced = held_by_pace(gateway, campaign, chance.limits, chance.now)
@@ -161,7 +171,11 @@ def _facts(chance: _Chance, port: Port, overtaken: Mapping[int, Shut]) -> PortFa
         port.usable or port.switch is not None,  # the latter says why it is shut
         chance.busy.get(port.number, 0),
         min(port.window.size, chance.settings.queue_limit),
-        max(port_ready_at(port), port.backs_off_until),
+        max(
+            port_ready_at(port),
+            port.backs_off_until,
+            chance.campaign.nobody.get((chance.gateway.id, port.number), 0.0),
+        ),
         port.rests_until,
         shut=leaving(port) or overtaken.get(port.number) or room.shut,
         room=room.messages,
@@ -197,12 +211,13 @@ async def _write_down(run: Run, chance: _Chance, turn: Turn) -> Claimed:
     served(run, campaign, sum(task.size for task in claimed) - granted)
     settle(claimed)
     if not claimed:
-        remember_too_large(gateway, campaign, chance.room, turn.grants)
         again = (await read_backlog(run)).work.get(campaign.id, Work())
-        # unless another gateway took the last, everyone who waits just failed here: let the next
-        # turn offer them other ports
-        for grant in turn.grants if again.pending else ():
-            gateway.ports[grant.port].backs_off_until = chance.now + _AFTER_NOBODY
+        # unless another gateway took the last, or some were skipped, everyone who waits just failed
+        # here: let this campaign's next turn offer them other ports
+        if again.pending == chance.pending:
+            remember_too_large(gateway, campaign, chance.room, turn.grants)
+            for grant in turn.grants:
+                campaign.nobody[gateway.id, grant.port] = chance.now + _AFTER_NOBODY
         return [], chance.now + _LOOK_AGAIN
     note_dealt(gateway, campaign, (grant.port for grant in turn.grants), claimed)
     for task in claimed:

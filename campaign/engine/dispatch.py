@@ -37,6 +37,7 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
     while not run.stopping:
         mark = gateway.bell.mark()
         if gateway.row.stopped:
+            await overtake(run, gateway)  # what an urgent campaign overtook goes on after it
             await gateway.bell.wait(mark)
             continue
         if not gateway.ready and not await sign_in(run, gateway):

@@ -46,7 +46,7 @@ def _wants(run: Run, gateway: Gateway, campaign: Campaign, work: Work, now_ms: i
         return False
     if ready_at(campaign, limits_of(run, gateway, campaign).campaign) > run.env.monotonic():
         return False
-    return shut(run, campaign) is None
+    return shut(run, campaign) is None and bool(campaign.picture(run.env.wall()).open)
 
 
 def served(run: Run, campaign: Campaign, messages: int) -> None:

@@ -55,8 +55,10 @@ async def whereabouts(
         missed=campaign.missed_sims,
     )
     if campaign.missed_sims != found.missed:
+        others = campaign.missed_sims.keys() != found.missed.keys()
         campaign.missed_sims = dict(found.missed)
-        run.ring()  # other gateways are to know how long a SIM is waited for
+        if others:
+            run.ring()  # other gateways are to know how long a SIM is waited for
     _say(campaign, found.shut if any(lane.route or lane.sim for lane in lanes) else None)
     return Whereabouts([lane for lane in waiting if lane in found.places], found, ranked)
 
@@ -79,23 +81,21 @@ async def _ground(run: Run, campaign: Campaign, here: Gateway) -> Ground:
     options = campaign.options
     key = (options.gateways, options.ports, options.is_mms, campaign.id if capped else None)
     if key not in here.grounds:
-        here.grounds[key] = Ground(await places_of(run, campaign, here))
+        here.grounds[key] = Ground(await places_of(run, campaign))
     return here.grounds[key]
 
 
-async def places_of(run: Run, campaign: Campaign, here: Gateway) -> list[Place]:
-    """Every port that the campaign may use, whether it could send now or not; the gateway whose
-    turn it is may, be it only a probe of a held one."""
+async def places_of(run: Run, campaign: Campaign) -> list[Place]:
+    """Every port that the campaign may use, whether it could send now or not."""
     now = run.env.monotonic()
     found: list[Place] = []
     for gateway in run.gateways_of(campaign):
         sends = gateway.ready and not gateway.row.stopped and not gateway.held
-        up = sends or gateway is here
         room = await rooms(run, gateway, campaign, limits_of(run, gateway, campaign))
         used_up = {number for number, left in room.items() if left.shut is not None}
         for port in gateway.ports.values():
             if campaign.takes_port(port.number):
-                opened = up and port.number not in used_up and _could_send(port, now)
+                opened = sends and port.number not in used_up and _could_send(port, now)
                 sim = sim_of(gateway, port)
                 found.append(
                     Place(gateway.id, gateway.name, port.number, port.operator, sim, opened)

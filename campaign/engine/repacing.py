@@ -78,7 +78,11 @@ def take_over_recalled(gateway: Gateway) -> None:
 
 async def read_changes(run: Run) -> None:
     """Take over what was changed of running campaigns, and let their paces follow at once."""
-    for row in await run.store.read(list_campaigns):
+    rows = await run.store.read(list_campaigns)
+    # from here on without a pause: whoever looked meanwhile kept what the old options allowed
+    run.settings_cache.clear()
+    run.limits_cache.clear()
+    for row in rows:
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
             campaign.options = row.options

@@ -160,10 +160,11 @@ async def _resume(run: Run, gateway: Gateway, tasks: list[TaskRow]) -> bool:
         return False
     gateway.deaf = False
     wall = run.env.wall()
-    closes = {
-        task.id: ledger_time(run.campaigns[task.campaign_id].picture(wall).open.get(task.lane))
-        for task in tasks
-    }
+    closes: dict[int, int | None] = {}
+    for task in tasks:
+        campaign = run.campaigns.get(task.campaign_id)  # it may be over by now
+        lanes = {} if campaign is None else campaign.picture(wall).open
+        closes[task.id] = ledger_time(lanes.get(task.lane))
     in_doubt = still_in_doubt(run, gateway, tasks)
     await run.write(_settle_resume, run.now_ms(), tasks, answer, closes, in_doubt)
     gateway.duties.ring()

@@ -7,8 +7,9 @@ failures and other campaigns weigh as they will when messages are really sent.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from campaign.planner.forecast_ports import PortLoad
@@ -18,7 +19,7 @@ from campaign.planner.workload import Conditions, Demand, PlannedSim
 
 @dataclass(frozen=True)
 class Forecast:
-    """When the last message is sent; None: not within ten years, or never without a port.
+    """When the last message is sent; None: not within ten years, or never where no port serves.
 
     `pauses` and `ports` are those of the usual pace; `late` is how many recipients would still wait
     at the deadline then.
@@ -30,6 +31,8 @@ class Forecast:
     pauses: tuple[Pause, ...] = ()
     ports: tuple[PortLoad, ...] = ()
     late: int = 0
+    unserved: tuple[tuple[str, int], ...] = ()
+    """How many recipients each route leaves to ports that are not there: they are in no figure."""
 
 
 def forecast(
@@ -56,6 +59,13 @@ def forecast_steps(
 ) -> Iterator[Forecast | None]:
     """As `forecast`, a little at a time, for whoever has other things to do meanwhile: nothing as
     long as it is not done, then the forecast."""
+    served = [group for group in ours.groups if any(sim.serves(group) for sim in sims)]
+    unserved: Counter[str] = Counter()
+    for group in ours.groups:
+        if sims and group not in served:  # without any port there is nothing to tell of routes
+            unserved[group.route] += group.messages
+    if served:
+        ours = replace(ours, groups=tuple(served))
     ended: list[Foreseen] = []
     for pace in range(3):
         run = ForecastRun(now, ours, others, sims, conditions or Conditions(), pace)
@@ -69,7 +79,10 @@ def forecast_steps(
         # a slower run may be luckier with its last failures: the band holds what is expected
         early = min(fast.finish or usual.finish, usual.finish)
         late = None if slow.finish is None else max(slow.finish, usual.finish)
-    yield Forecast(early, usual.finish, late, usual.pauses, usual.ports, usual.late)
+    yield Forecast(
+        early, usual.finish, late, usual.pauses, usual.ports, usual.late,
+        tuple(sorted((route, n) for route, n in unserved.items() if n)),
+    )  # fmt: skip
 
 
 def deal(messages: int, ports: int) -> tuple[int, ...]:

@@ -31,7 +31,11 @@ class Cap:
         if match is None or int(match[1]) < 1:
             raise UsageError(f"{text!r} is not a cap: write 2/week, 1/day, 4/month or 3/72h")
         span = _NAMED.get(match[2].lower())
-        seconds = parse_duration(match[2]) if span is None else span
+        try:
+            seconds = parse_duration(match[2]) if span is None else span
+        except UsageError as error:
+            why = f"{text!r} is not a cap: write 2/week, 1/day, 4/month or 3/72h"
+            raise UsageError(why) from error
         if not _SHORTEST <= seconds <= _LONGEST:
             raise UsageError(f"{text!r}: a cap counts over at least 1m and at most ten years")
         return cls(int(match[1]), seconds)

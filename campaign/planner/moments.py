@@ -36,11 +36,11 @@ def parse_moment(text: str, now: datetime, zone: str) -> datetime:
         return _local(text, today + timedelta(days=2), clock[1], clock[2], zone)
     try:
         moment = datetime.fromisoformat(words)
-    except ValueError as error:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise _misread(text) from error
-    if moment.tzinfo is None:
-        raise _misread(text)
-    return moment.astimezone(UTC)
+    raise _misread(text)
 
 
 def start_and_deadline(
@@ -80,7 +80,10 @@ def _later(words: str, now: datetime) -> datetime:
 def _local(text: str, day: date, hour: str, minute: str, zone: str) -> datetime:
     if int(hour) > 23 or int(minute) > 59:
         raise _misread(text)
-    return first_shown(day, int(hour) * 60 + int(minute), zone_named(zone))
+    try:
+        return first_shown(day, int(hour) * 60 + int(minute), zone_named(zone))
+    except OverflowError as error:  # at the very end of the calendar
+        raise _misread(text) from error
 
 
 def _day(words: str, text: str) -> date:

@@ -17,7 +17,7 @@ from campaign.planner.spread import Spread
 from campaign.planner.tariffs import Tariff
 from campaign.planner.thresholds import Threshold
 from campaign.planner.verdicts import CANARY_THRESHOLD, SampleSize, parse_pause_if
-from campaign.planner.windows import Window
+from campaign.planner.windows import Window, zone_named
 from campaign.protocol.ports import AllPorts, parse_selection
 
 
@@ -74,6 +74,7 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff, self.parsed_segment_rate
         self._check_caps()
         self.allows_port(1)
+        zone_named(self.timezone or "UTC")
         check_moments(self.start, self.deadline, self.timezone or "UTC")
         if self.late not in ("start", "skip"):
             raise UsageError(f"--late {self.late}: write start or skip")

@@ -67,6 +67,14 @@ class Queue:
         left = {id_: tag for id_, tag in {**self.left, **known}.items() if id_ not in present}
         return replace(self, tags=tags, left=left)
 
+    def without(self, id_: int) -> Queue:
+        """The queue without a campaign that cannot send, whatever room there is: it comes back
+        where the clock is then."""
+        if id_ not in self.tags:
+            return self
+        tags = {other: tag for other, tag in self.tags.items() if other != id_}
+        return replace(self, tags=tags, left={**self.left, id_: self.tags[id_]})
+
     def _tag(self, one: Contender) -> _Tag:
         known = self.tags.get(one.id)
         if known is not None and known.priority is one.priority:

@@ -39,7 +39,7 @@ MEANINGS: dict[RecipientState, str] = {
     R.FAILED: "proved not sent: the device or the network refused it",
     R.UNKNOWN: "it may or may not have been sent, and no evidence tells which; never sent again "
     "unless you decide so",
-    R.SKIPPED: "left out: the number opted out",
+    R.SKIPPED: "left out: opted out, on a blocklist, or written to often enough",
     R.EXPIRED: "not sent: the campaign's deadline passed",
     R.CANCELLED: "not sent: the campaign was cancelled",
     R.ASSIGNED: "handed to a gateway, which has not reported on it yet",
@@ -78,8 +78,8 @@ class Figures:
     """Of those sent, how many on somebody's word only; and how many others that may be sent."""
 
     costs: tuple[Cost, Cost] | None = None
-    planned: Planned | None = None
     """Of what was sent, and on top of it of what may have been; None without a tariff."""
+    planned: Planned | None = None
 
     @property
     def adds_up(self) -> bool:

@@ -6,6 +6,7 @@ ledger is only read.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from campaign.engine.foresight import (
 from campaign.engine.intake import Renderer, chosen_gateways
 from campaign.engine.mms import read_attachments
 from campaign.engine.placing import Placing
+from campaign.engine.trial import own_numbers
 from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
 from campaign.planner.forecast import Forecast, forecast, task_count
@@ -132,6 +134,9 @@ def plan(site: Site, request: PlanRequest) -> Plan:
     options = settle_window(
         site, request.options, simulated=not gateways or request.simulate > 0
     ).options
+    now = site.env.wall()
+    start, deadline = options.times(now)
+    own_numbers(options)
     max_chars = min(
         (options.settings_over(dict(row.settings)).max_chars for row in gateways),
         default=options.settings_over({}).max_chars,
@@ -156,7 +161,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
                 files=bool(files),
                 routes=options.parsed_routes,
             )
-            campaign_id, texts = _import(conn, site.env.wall(), request, options, rows, renderer)
+            campaign_id, texts = _import(conn, now, request, options, rows, renderer)
             _suppress(conn, site, campaign_id, options)
             figures = draft_figures(conn, campaign_id)
             alike, lanes = all_alike(conn, campaign_id), lanes_of(conn, campaign_id)
@@ -174,11 +179,9 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             columns = rows.columns
     if not texts.encodings:
         texts.add(str(Template.parse(request.message).render({})), figures.recipients)
-    around = _around(site, request, options, gateways)
-    now = site.env.wall()
-    found = forecast(
-        now, demand_of(options, alike, lanes), around.sims, around.conditions, around.others
-    )
+    around = _around(site, request, options, gateways, deadline)
+    demand = demand_of(options, alike, lanes, start, deadline)
+    found = forecast(now, demand, around.sims, around.conditions, around.others)
     return Plan(
         recipients=figures.recipients,
         refused=sum(refused_by.values()),
@@ -311,18 +314,23 @@ def _tasks(figures: DraftFigures, ports: int, options: CampaignOptions, task_siz
 
 
 def _around(
-    site: Site, request: PlanRequest, options: CampaignOptions, gateways: Sequence[GatewayRow]
+    site: Site,
+    request: PlanRequest,
+    options: CampaignOptions,
+    gateways: Sequence[GatewayRow],
+    deadline: datetime | None,
 ) -> Outlook:
     """The ports of the ledger's devices; assumed ones where none is registered, or simulated."""
     if gateways and not request.simulate:
-        return read(site, outlook, site.env.wall_ms(), options, gateways)
+        known = functools.partial(outlook, deadline=deadline)
+        return read(site, known, site.env.wall_ms(), options, gateways)
     simulated: list[str | None] = [f"sim{number}" for number in range(1, request.simulate + 1)]
     seconds = measured(SIMULATED_SECONDS) if simulated else SIM_SECONDS
     limits = limits_between(options, Settings())
     sims = [
         sim for name in simulated or [None] for sim in assumed_sims(name, options, limits, seconds)
     ]
-    return Outlook(tuple(sims), Conditions(attempts=options.attempts), ())
+    return Outlook(tuple(sims), Conditions(attempts=options.attempts, deadline=deadline), ())
 
 
 def _port_warnings(

@@ -120,6 +120,11 @@ def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
 
 def forecast_warnings(found: Forecast, around: Outlook) -> Iterator[str]:
     """What the forecast knows of failures, other campaigns and the deadline."""
+    for route, count in found.unserved:
+        yield (
+            f"{count} recipient{'s' * (count != 1)} would wait: no known port may serve"
+            f" {route or 'them'}"
+        )
     if found.late:
         yield f"{found.late} recipients would still wait at the deadline and expire"
     failures = around.conditions.failures

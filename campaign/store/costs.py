@@ -17,15 +17,15 @@ _MAYBE = ("unknown", "assigned")
 def parts_to_send(
     conn: sqlite3.Connection, campaign_id: int, prefixes: Prefixes[Any]
 ) -> list[tuple[str | None, int]]:
-    """SMS parts of a draft by prefix, without those of recipients who opted out; None: no prefix
-    covers them."""
+    """SMS parts of a draft by prefix, without those of recipients who opted out or are suppressed;
+    None: no prefix covers them."""
     prefix, arguments = _prefix_of(prefixes)
     rows = conn.execute(
         # one pass over the campaign's recipients, grouped by at most as many prefixes as there are
         f"""
         SELECT {prefix} AS prefix, sum(r.parts)
         FROM recipients AS r LEFT JOIN optouts.optouts AS o ON o.number = r.number
-        WHERE r.campaign_id = :campaign AND o.number IS NULL GROUP BY 1
+        WHERE r.campaign_id = :campaign AND r.state = 'pending' AND o.number IS NULL GROUP BY 1
         """,
         {"campaign": campaign_id, **arguments},
     )

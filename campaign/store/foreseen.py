@@ -26,16 +26,18 @@ Alike = Counter[tuple[int, int]]
 
 
 def alike_after(conn: sqlite3.Connection, campaign_id: int, after: int) -> tuple[Alike, int | None]:
-    """Recipients of the next few thousand, without who opted out; and the last id, None at the end.
+    """Recipients of the next few thousand, without those who opted out, are blocked or skipped;
+    and the last id, None at the end.
 
     A million are counted in many short reads: nobody else waits for the ledger meanwhile.
     """
     rows = conn.execute(
         # index recipients_campaign: primary-key order
         """
-        SELECT lane, parts, count(*) FILTER (WHERE number NOT IN
-                (SELECT number FROM optouts.optouts)) AS n, max(id) AS last FROM (
-            SELECT id, lane, parts, number FROM recipients
+        SELECT lane, parts, count(*) FILTER (WHERE state <> 'skipped'
+                AND number NOT IN (SELECT number FROM optouts.optouts)
+                AND number NOT IN (SELECT number FROM blocked)) AS n, max(id) AS last FROM (
+            SELECT id, lane, parts, number, state FROM recipients
             WHERE campaign_id = ? AND id > ? ORDER BY id LIMIT ?
         ) GROUP BY lane, parts
         """,

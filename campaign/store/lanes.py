@@ -67,7 +67,12 @@ def read_lanes(text: str | None) -> tuple[Lane, ...]:
 
 
 def waiting_lanes(conn: sqlite3.Connection, campaign_id: int) -> list[int]:
-    """Lanes in which somebody waits, by number: one look a lane, however many wait there."""
+    """Lanes in which somebody waits who may go, by number: one look a lane, however many wait
+    there. While a canary is on trial, only its recipients may."""
+    (last,) = conn.execute(
+        "SELECT CASE WHEN sampled = 0 THEN sample_end END FROM campaigns WHERE id = ?",
+        (campaign_id,),
+    ).fetchone()
     rows = conn.execute(
         # index recipients_pending, skipping from lane to lane
         """
@@ -78,9 +83,11 @@ def waiting_lanes(conn: sqlite3.Connection, campaign_id: int) -> list[int]:
                         AND r.state = 'pending' AND r.lane > waiting.lane)
             FROM waiting WHERE waiting.lane IS NOT NULL
         )
-        SELECT lane FROM waiting WHERE lane IS NOT NULL
+        SELECT lane FROM waiting WHERE lane IS NOT NULL AND (:last IS NULL OR :last >= (
+            SELECT min(r.id) FROM recipients AS r WHERE r.campaign_id = :campaign
+                AND r.lane = waiting.lane AND r.state = 'pending'))
         """,
-        {"campaign": campaign_id},
+        {"campaign": campaign_id, "last": last},
     )
     return [row["lane"] for row in rows]
 

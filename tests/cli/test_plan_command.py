@@ -29,6 +29,7 @@ from campaign.store.gateways import add_gateway
 from campaign.store.opening import open_ledger
 from campaign.store.optouts import OptOut, add_optouts
 from campaign.store.sims import store_states
+from campaign.store.suppression import block
 
 Run = Callable[..., Result]
 
@@ -363,3 +364,42 @@ def test_a_dry_run_with_simulated_gateways_starts_none(
     told = json.loads(CliRunner().invoke(main, [*where, "launch", *words]).stdout)
     assert {port["gateway"] for port in told["per_port"]} == {"sim1", "sim2"}
     assert [path.name for path in tmp_path.iterdir()] == ["people.csv"]
+
+
+def test_a_start_and_a_deadline_are_in_the_forecast(site: Site, run: Run, people: Path) -> None:
+    register(site, "office", [3])
+    words = (str(people), "--message", "Hello", "--window", "any", "--timezone", "UTC")
+    late = planned(run, *words, "--start", "+2h")
+    assert late["finish"]["earliest"] > "2026-03-02T12:00:00Z"
+    short = planned(run, *words, "--deadline", "+2m")
+    assert short["late"] > 0
+    over = run(*words, "--deadline", "2020-01-01T00:00:00Z")
+    assert over.exit_code == 2
+    assert "over already" in over.stderr
+
+
+def test_who_is_suppressed_costs_and_takes_nothing(site: Site, run: Run, people: Path) -> None:
+    register(site, "office", [3])
+    conn = open_ledger(site.paths.db, site.optouts)
+    with transaction(conn):
+        block(conn, 1, "staff", NUMBERS[:60])
+    conn.close()
+    shown = planned(run, str(people), "--message", "Hello", "--window", "any", "--cost", "*=1")
+    assert (shown["suppressed"], shown["segments"], shown["cost"]) == (60, 40, 40.0)
+    assert sum(port["messages"] for port in shown["per_port"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--timezone", "Mars/X"], "unknown time zone 'Mars/X'"),
+        (["--test", "abc"], "--test 'abc'"),
+        (["--deadline", "9999-12-31T23:59:00-10:00"], "is not a time"),
+    ],
+)
+def test_what_a_launch_would_refuse_is_refused_here(
+    run: Run, people: Path, words: list[str], why: str
+) -> None:
+    result = run(str(people), "--message", "Hello", *words)
+    assert result.exit_code == 2
+    assert why in result.stderr

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import trio
 
+from campaign.engine.limits import limits_of
+from campaign.engine.runtime import Run
 from campaign.errors import EngineError, UsageError
 from tests.engine.test_steering import beside, do
 
@@ -130,3 +132,37 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(
 
         await beside(world, work, numbers=numbers(6), rate="1/s")
         assert world.sql("SELECT count(*) FROM limit_changes") == [(0,)]
+
+
+class _Busy:
+    """A store whose dispatchers look at the limits again while a change of them is being read."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._store = run, run.store
+
+    async def read(self, fn: Any, *args: Any) -> Any:
+        found = await self._store.read(fn, *args)
+        for gateway in self._run.gateways.values():
+            for campaign in self._run.campaigns.values():
+                limits_of(self._run, gateway, campaign)
+        return found
+
+    async def write(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self._store.write(fn, *args, **kwargs)
+
+
+async def test_a_change_holds_though_somebody_looks_while_it_is_read(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(settings=FAST, sim1={"ports": 16}) as world:
+
+        async def work() -> None:
+            await trio.sleep(5)
+            run = world.runs[-1]
+            run.store = _Busy(run)
+            await do(world, "rate", name="c", changes={"rate": "30/min"})
+            (gateway,), (campaign,) = run.gateways.values(), run.campaigns.values()
+            assert limits_of(run, gateway, campaign).campaign.gap == 2.0
+            await do(world, "cancel", name="c")
+
+        await beside(world, work, numbers=numbers(200), rate="4/s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -101,8 +102,16 @@ def test_without_a_port_it_is_never_done() -> None:
 
 
 def test_who_may_go_to_no_port_is_never_sent_to() -> None:
+    work = Demand((Group(1, route="@Nobody"), Group(2, parts=2, route="@Nobody")))
+    found = forecast(NOW, work, sims(8, operator="CMCC"))
+    assert (found.expected, found.unserved) == (None, (("@Nobody", 3),))
+
+
+def test_who_may_go_to_no_port_is_named_and_holds_up_nobody_else() -> None:
     work = Demand((Group(10), Group(1, route="@Nobody")))
-    assert forecast(NOW, work, sims(8, operator="CMCC")).expected is None
+    found = forecast(NOW, work, sims(8, operator="CMCC"))
+    assert found.unserved == (("@Nobody", 1),)
+    assert replace(found, unserved=()) == forecast(NOW, demand(10), sims(8, operator="CMCC"))
 
 
 @pytest.mark.parametrize("messages", [10**4, 10**7])

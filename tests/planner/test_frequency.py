@@ -43,3 +43,8 @@ def test_a_launch_is_checked_for_its_cap() -> None:
         CampaignOptions(at_most="often").check()
     assert CampaignOptions(at_most="2/week").parsed_at_most == Cap(2, 7 * _DAY)
     assert CampaignOptions().parsed_at_most is None
+
+
+def test_an_unknown_span_is_told_with_what_can_be_written() -> None:
+    with pytest.raises(UsageError, match="'2/fortnight' is not a cap: write 2/week"):
+        Cap.parse("2/fortnight")

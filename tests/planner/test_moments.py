@@ -34,7 +34,7 @@ def test_a_moment_is_read_by_the_clocks_of_the_zone(text: str, meant: str) -> No
 @pytest.mark.parametrize(
     "text",
     ["", "noon", "2026-12-01", "2026-02-29 09:00", "25:00", "09:60", "+", "+2weeks", "+99999999h",
-     "2026-12-01 09:00 Asia/Tokyo"],
+     "2026-12-01 09:00 Asia/Tokyo", "9999-12-31T23:59:00-10:00", "0001-01-01T00:00:00+10:00"],
 )  # fmt: skip
 def test_anything_else_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError):
@@ -58,3 +58,8 @@ def test_a_deadline_counts_from_the_start() -> None:
     # a time alone is the next one after the start
     assert start_and_deadline("18:00", "09:00", NOW, "UTC")[1] == NOW + timedelta(hours=23)
     assert start_and_deadline(None, None, NOW, "UTC") == (None, None)
+
+
+def test_the_end_of_the_calendar_is_a_usage_error_too() -> None:
+    with pytest.raises(UsageError):
+        parse_moment("9999-12-31T23:59", NOW, "America/New_York")

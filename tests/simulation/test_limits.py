@@ -39,14 +39,14 @@ _BOX = Box("sim1", ports=2, air=6.0)
 
 ALONE = {
     "sim-hour": Limited(1, (replace(_BOX, caps=Caps(hour=30)),), hours=12),
-    "sim-day": Limited(2, (replace(_BOX, caps=Caps(day=100)),), hours=60),
+    "sim-day": Limited(2, (replace(_BOX, caps=Caps(day=100)),), hours=38),
     "sim-hour-recipients": Limited(3, (replace(_BOX, caps=Caps(hour_recipients=25)),), hours=12),
-    "sim-day-recipients": Limited(4, (replace(_BOX, caps=Caps(day_recipients=80)),), hours=60),
-    "warm-up": Limited(5, (replace(_BOX, caps=Caps(ramp=(20, 40, 80), day=90)),), hours=96),
+    "sim-day-recipients": Limited(4, (replace(_BOX, caps=Caps(day_recipients=80)),), hours=38),
+    "warm-up": Limited(5, (replace(_BOX, caps=Caps(ramp=(20, 40, 80), day=90)),), hours=80),
     "port-rate": Limited(6, (replace(_BOX, caps=Caps(gap=60.0)),), hours=6),
     "gateway rate": Limited(7, (replace(_BOX, gap=45.0),), hours=6),
     "campaign rate": Limited(8, (_BOX, replace(_BOX, name="sim2")), hours=6, gap=40.0),
-    "window": Limited(9, (replace(_BOX, air=30.0),), hours=50, window=(12, 16)),
+    "window": Limited(9, (replace(_BOX, air=30.0),), hours=30, window=(12, 16)),
     "segments": Limited(10, (replace(_BOX, caps=Caps(hour=40)),), hours=8, parts=2),
     "crashes": Limited(
         11, (replace(_BOX, caps=Caps(hour=30, gap=30.0)),), hours=12, crashes=(2000.0, 9000.0)

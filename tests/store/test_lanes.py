@@ -68,6 +68,10 @@ def test_only_lanes_in_which_somebody_waits_are_waiting(ledger: Bench) -> None:
     assert waiting_in(ledger.conn, campaign_id, 0, 1) == 1
     ledger.claim(campaign_id)  # those of lane 0
     assert waiting_lanes(ledger.conn, campaign_id) == [1, 2]
+    ledger.conn.execute(
+        "UPDATE campaigns SET sample_end = (SELECT min(id) FROM recipients WHERE lane = 1)"
+    )
+    assert waiting_lanes(ledger.conn, campaign_id) == [1]  # the canary ends with its first
 
 
 def test_the_walk_over_lanes_reads_the_index_of_those_who_wait(ledger: Bench) -> None:
@@ -76,6 +80,8 @@ def test_the_walk_over_lanes_reads_the_index_of_those_who_wait(ledger: Bench) ->
     ledger.conn.set_trace_callback(read.append)
     waiting_lanes(ledger.conn, campaign_id)
     ledger.conn.set_trace_callback(None)
-    steps = [row["detail"] for row in ledger.conn.execute("EXPLAIN QUERY PLAN " + read[0])]
+    (walk,) = [sql for sql in read if "RECURSIVE" in sql]
+    steps = [row["detail"] for row in ledger.conn.execute("EXPLAIN QUERY PLAN " + walk)]
     assert not [step for step in steps if step.startswith("SCAN r")]
-    assert sum("recipients_pending" in step for step in steps) == 2
+    # from lane to lane, and the first who waits in each
+    assert sum("recipients_pending" in step for step in steps) == 3
