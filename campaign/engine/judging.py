@@ -37,18 +37,24 @@ R = RecipientState
 _OPEN = (R.PENDING, R.HELD, R.ASSIGNED)
 _ARRIVED = (R.SENT, R.DELIVERED)
 _GOES = (CampaignState.RUNNING, CampaignState.WAITING)
+_MAY_PAUSE = (*_GOES, CampaignState.SCHEDULED)
 _OVER = (CampaignState.FINISHED, CampaignState.CANCELLED)
 _CANARY = "canary"
 
 
-async def judge(run: Run, campaign: Campaign, tallies: Mapping[RecipientState, int]) -> None:
-    """Look at what is to be judged of a campaign that has recipients left."""
-    if campaign.state not in _GOES or not any(tallies[state] for state in _OPEN):
-        return
+async def judge(
+    run: Run, campaign: Campaign, tallies: Mapping[RecipientState, int]
+) -> float | None:
+    """Look at what is to be judged of a campaign that has recipients left; returns when to look
+    again at the latest (monotonic), None if only events can change anything."""
+    # a test goes at once, and is judged at once, whenever the campaign itself is to start
+    goes = campaign.state in (_MAY_PAUSE if campaign.awaits_test else _GOES)
+    if not goes or not any(tallies[state] for state in _OPEN):
+        return None
     if campaign.awaits_test:
         await _judge_test(run, campaign)
     elif campaign.options.canary and not campaign.sampled:
-        await _judge_sample(run, campaign, tallies)
+        return await _judge_sample(run, campaign, tallies)
     elif campaign.options.pause_if:
         thresholds = campaign.options.parsed_pause_if
         before = await run.store.read(judged_before, campaign.id)
@@ -56,6 +62,7 @@ async def judge(run: Run, campaign: Campaign, tallies: Mapping[RecipientState, i
         why = broken(thresholds, since(tallies, before), receipts=receipts)
         if why is not None:
             await _carry_out(run, campaign, await run.write(_pause, run.now_ms(), campaign.id, why))
+    return None
 
 
 async def _judge_test(run: Run, campaign: Campaign) -> None:
@@ -65,6 +72,7 @@ async def _judge_test(run: Run, campaign: Campaign) -> None:
     if row is not None and row.state not in _OVER and row.id not in run.targets:
         run.campaigns.setdefault(row.id, Campaign.from_row(row))
         run.targets.add(row.id)
+        run.planned.ring()
         run.ring()
     why = await run.write(_settle_test, run.now_ms(), campaign.id, name)
     if why is None:
@@ -92,8 +100,11 @@ def _settle_test(conn: sqlite3.Connection, now_ms: int, campaign_id: int, test: 
 
 async def _judge_sample(
     run: Run, campaign: Campaign, tallies: Mapping[RecipientState, int]
-) -> None:
-    """While the canary runs, whoever is not waiting in it or behind it is in flight or final."""
+) -> float | None:
+    """While the canary runs, whoever is not waiting in it or behind it is in flight or final.
+
+    Returns when the wait for its receipts is over, None while nothing but reports can end it.
+    """
     left = (await read_backlog(run)).work.get(campaign.id, Work())
     under_way = left.pending + tallies[R.HELD] + tallies[R.ASSIGNED]
     campaign.why.pop(_CANARY, None)
@@ -103,20 +114,20 @@ async def _judge_sample(
             size = sample.of(sum(tallies.values()))
             so_far = f"{size - under_way} of the first {size} are final"
             campaign.why[_CANARY] = Waiting(so_far)
-        return
+        return None
     thresholds = campaign.options.sample_thresholds
     receipts = campaign.options.receipts and waits_for_receipts(thresholds)
     if receipts and tallies[R.SENT]:
         over = await receipt_deadline(run, campaign)
         if run.env.monotonic() < over:
             campaign.why[_CANARY] = Waiting(f"{tallies[R.SENT]} receipts are missing", over)
-            return
+            return over
     why = await run.write(_settle_sample, run.now_ms(), campaign.id, thresholds)
-    if why is None:
-        return
-    campaign.sampled = True
-    run.ring()
-    await _carry_out(run, campaign, why)
+    if why is not None:
+        campaign.sampled = True
+        run.ring()
+        await _carry_out(run, campaign, why)
+    return None
 
 
 def _settle_sample(
@@ -139,14 +150,14 @@ def _settle_sample(
 def _pause(conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str) -> str:
     """Pause it unless somebody ended it meanwhile; returns the reason, '' if it was not paused."""
     state, _ = campaign_options(conn, campaign_id)
-    if state not in _GOES:
+    if state not in _MAY_PAUSE:
         return ""
     set_campaign_state(conn, now_ms, campaign_id, CampaignState.PAUSED, why)
     return why
 
 
 async def _carry_out(run: Run, campaign: Campaign, why: str) -> None:
-    if not why or campaign.state not in _GOES:
+    if not why or campaign.state not in _MAY_PAUSE:
         return  # … or somebody ended it in this very moment
     run.notice(f"campaign {campaign.name} is paused: {why}; campaign continue lets it go on")
     await carry_out(run, campaign, CampaignState.PAUSED)

@@ -74,14 +74,14 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     tallies = await run.store.read(counts, campaign.id)
     now = run.env.monotonic()
     campaign.finals.append((now, sum(n for state, n in tallies.items() if state not in _OPEN)))
-    await judge(run, campaign, tallies)
+    verdict = await judge(run, campaign, tallies)
     reason = _reason(campaign)
     if reason != campaign.waiting_for:
         await run.write(set_waiting, campaign.id, reason)
         campaign.waiting_for = reason
     if any(tallies[state] for state in _OPEN):
         await _stuck(run, campaign, tallies, ended)
-        return appointment
+        return min((at for at in (appointment, verdict) if at is not None), default=None)
     missing = tallies[R.SENT] + tallies[R.UNKNOWN]
     silent = [gateway.id for gateway in run.gateways.values() if gateway.is_old]
     if missing and silent:

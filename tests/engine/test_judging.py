@@ -230,3 +230,41 @@ async def test_an_own_number_that_a_route_gives_to_nobody_is_refused_before_anyt
         with pytest.raises(UsageError, match=r"--test \+999555000001: the route 999555=! gives"):
             await world.launch(numbers(3), test=("+999555000001",), routes=("999555=!",))
         assert world.sql("SELECT count(*) FROM campaigns") == [(0,)]
+
+
+async def test_a_test_that_does_not_arrive_pauses_the_campaign_long_before_its_start(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1=ALL_FAIL) as world:
+        states: list[str] = []
+
+        async def work() -> None:
+            await trio.sleep(300)
+            for verb in ("pause", "continue", "cancel"):
+                states.extend(*world.sql("SELECT state FROM campaigns WHERE name = 'c'"))
+                await do(world, verb, name="c")
+
+        own = ("+999555000001",)
+        await launched(
+            world, work, numbers=numbers(9), test=own, start="+1h", receipts=False, retries=0
+        )
+        assert states == ["paused", "paused", "scheduled"]
+        assert world.states("c") == {"cancelled": 9}
+        world.check()
+
+
+async def test_a_canary_whose_receipts_never_come_is_judged_when_their_time_is_over(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    device = {"ports": 2, "sms_seconds": 1, "receipts_seconds": (90000.0, 90001.0)}
+    async with make_world(settings={"return-path": "assume"}, sim1=device) as world:
+        with trio.move_on_after(400):
+            await world.launch(
+                numbers(9), canary="4", pause_if=("undelivered>10%",),
+                settings={"receipt-wait": "300s"},
+            )  # fmt: skip
+        (judged,) = world.sql("SELECT at_ms FROM decisions WHERE kind = 'canary'")
+        (closed,) = world.sql(
+            "SELECT max(closed_ms) FROM tasks WHERE closed_ms < ?", judged[0]
+        )
+        assert 300 <= (judged[0] - closed[0]) / 1000 < 305
