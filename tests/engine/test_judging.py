@@ -264,7 +264,5 @@ async def test_a_canary_whose_receipts_never_come_is_judged_when_their_time_is_o
                 settings={"receipt-wait": "300s"},
             )  # fmt: skip
         (judged,) = world.sql("SELECT at_ms FROM decisions WHERE kind = 'canary'")
-        (closed,) = world.sql(
-            "SELECT max(closed_ms) FROM tasks WHERE closed_ms < ?", judged[0]
-        )
+        (closed,) = world.sql("SELECT max(closed_ms) FROM tasks WHERE closed_ms < ?", judged[0])
         assert 300 <= (judged[0] - closed[0]) / 1000 < 305
