@@ -24,7 +24,8 @@ from campaign.planner.places import place_of
 from campaign.planner.routing import PortFacts, Shut, Turn, Waiting, plan_turn
 from campaign.planner.settings import Settings
 from campaign.store.backlog import Work
-from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due, wake_due
+from campaign.store.claims import ClaimedTask, claim_due, wake_due
+from campaign.store.picking import ClaimOrder
 
 _AFTER_NOBODY = 1.0
 _LOOK_AGAIN = 0.05

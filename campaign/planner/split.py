@@ -69,12 +69,23 @@ def split(
     A recipient is never dealt to a place it failed at while another could serve it, unless that
     is the `only_place` there is; `reach` are the places that could serve each lane now. Whoever
     does not fit stays waiting. Ports are filled in turn, so that a few recipients spread over many
-    SIMs.
+    SIMs; where they are of several lanes, a port keeps its turn for as many of one lane as it
+    would get in all, up to a task, so that tasks are full.
     """
     room = {grant.port: grant.count for grant in grants}
     dealt: dict[int, list[Claimable]] = {grant.port: [] for grant in grants}
-    turn = 0
+    left = sum(room.values())
+    block = 1
+    if grants and len({recipient.lane for recipient in recipients}) > 1:
+        block = max(1, min(task_size, len(recipients) // len(grants)))
+    turn = of_turn = 0
+    lane = recipients[0].lane if recipients else 0
     for recipient in recipients:
+        if left == 0:
+            break
+        if of_turn and (of_turn == block or recipient.lane != lane):
+            turn, of_turn = turn + 1, 0
+        lane = recipient.lane
         for step in range(len(grants)):
             grant = grants[(turn + step) % len(grants)]
             if room[grant.port] == 0 or not grant.takes(recipient.lane):
@@ -84,7 +95,9 @@ def split(
                 continue
             dealt[grant.port].append(recipient)
             room[grant.port] -= 1
-            turn = (turn + step + 1) % len(grants)
+            left -= 1
+            of_turn = of_turn + 1 if step == 0 else 1
+            turn += step
             break
     return [task for grant in grants for task in _tasks(grant.port, dealt[grant.port], task_size)]
 

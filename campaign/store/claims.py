@@ -9,53 +9,25 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from campaign.planner.places import with_failure
-from campaign.planner.split import Claimable, Grant, PlannedTask, split
+from campaign.planner.split import PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
 from campaign.store.contacts import keep_contacts
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
-from campaign.store.reachable import EVERYBODY, goes_to
-from campaign.store.suppression import UNWANTED, skip_unwanted, unwanted_in
+from campaign.store.picking import ClaimOrder, pick
+from campaign.store.suppression import UNWANTED
 from campaign.store.unproved import back_to_unknown, is_unproved
-from campaign.store.usage import SimLimits, charge, give_back
+from campaign.store.usage import charge, give_back
 
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
 
-_STRIDE = 1000
-_LAST_ID = 2**63 - 1
-
 Build = Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]
 """(tid, port, numbers, text) -> the task object's bytes and their sha256."""
-
-
-@dataclass(frozen=True)
-class ClaimOrder:
-    """What a dispatcher may claim now; `most_tasks` bounds one POST."""
-
-    epoch: int
-    campaign_id: int
-    gateway_id: int
-    boot_id: str | None
-    grants: Sequence[Grant]
-    task_size: int
-    most_tasks: int
-    only_place: bool
-    now_ms: int
-    lanes: Sequence[int] = (0,)
-    """The lanes that may be claimed from now."""
-    most_skipped: int = 20_000
-    """Unwanted recipients that a claim walks through at most in a lane: a fraction of a second."""
-    reach: Mapping[int, Collection[str]] | None = None
-    """The places ('gateway:port') that could serve each lane now; None: not known."""
-    sims: Mapping[int, SimLimits] = field(default_factory=dict)
-    """The SIM of each port, which is charged, and its caps."""
-    until: Mapping[int, int] = field(default_factory=dict)
-    """When the window of a lane closes, in ms; lanes that are not named are open for good."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +70,7 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
         return []
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
-    waiting = _waiting(conn, order, state["last"], tally)
+    waiting = pick(conn, order, state["last"], tally)
     planned = split(
         waiting, order.grants, order.task_size, only_place=order.only_place, reach=order.reach
     )
@@ -131,69 +103,6 @@ def _wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int, tally: Ta
     ).rowcount
     if woken:
         tally.moved(campaign_id, RecipientState.HELD, RecipientState.PENDING, woken)
-
-
-def _waiting(
-    conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally
-) -> list[Claimable]:
-    """Those who wait in the lanes asked for, as many of each as its ports take, oldest first; none
-    behind the `last` of the canary."""
-    found: list[Claimable] = []
-    unwanted = unwanted_in(conn, order.campaign_id, order.now_ms)
-    for lane in order.lanes:
-        grants = [grant for grant in order.grants if grant.takes(lane)]
-        if grants:
-            found += _waiting_in(conn, order, lane, grants, last, unwanted, tally)
-    return sorted(found, key=lambda recipient: recipient.id)
-
-
-def _waiting_in(
-    conn: sqlite3.Connection,
-    order: ClaimOrder,
-    lane: int,
-    grants: Sequence[Grant],
-    last: int | None,
-    unwanted: str,
-    tally: Tally,
-) -> list[Claimable]:
-    wanted = sum(grant.count for grant in grants)
-    # whoever cannot go to any place there is now must not stand in the way of those behind
-    willing, places = EVERYBODY
-    if not order.only_place:
-        reach = None if order.reach is None else order.reach.get(lane)
-        willing, places = goes_to([grant.place for grant in grants], reach)
-    most, skipped = wanted, 0
-    while True:
-        rows = conn.execute(
-            # uses recipients_pending, in primary-key order
-            f"""
-            SELECT r.id, r.number, r.text, r.avoid, r.parts, {unwanted} AS unwanted
-            FROM recipients AS r
-            WHERE r.campaign_id = :campaign AND r.lane = :lane AND r.state = 'pending'
-                AND r.id <= :end AND {willing}
-            ORDER BY r.id LIMIT :most
-            """,
-            {
-                "campaign": order.campaign_id,
-                "lane": lane,
-                "most": most,
-                "end": _LAST_ID if last is None else last,
-                **places,
-            },
-        ).fetchall()
-        left_out = [(row["id"], row["unwanted"]) for row in rows if row["unwanted"] is not None]
-        skip_unwanted(conn, order.campaign_id, left_out, tally)
-        skipped += len(left_out)
-        # a long run of unwanted numbers must not cost a turn for every few of them, nor stop
-        # everything else while it is walked through
-        if not left_out or len(left_out) < len(rows) or skipped >= order.most_skipped:
-            break
-        most = max(wanted, _STRIDE)
-    return [
-        Claimable(row["id"], row["number"], row["text"], row["avoid"], lane, row["parts"])
-        for row in rows
-        if row["unwanted"] is None
-    ][:wanted]
 
 
 def _write_down(

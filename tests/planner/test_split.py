@@ -131,3 +131,33 @@ def test_the_constant_message_and_the_same_words_are_not_mixed() -> None:
 
 def test_without_a_grant_everybody_waits() -> None:
     assert split(people_of([(None, None)]), [], 10) == []
+
+
+def of_lanes(lanes: list[int]) -> list[Claimable]:
+    return [Claimable(i, f"999{i:08}", None, lane=lane) for i, lane in enumerate(lanes, 1)]
+
+
+@given(st.lists(st.integers(0, 3), max_size=40), PORTS, st.integers(1, 10))
+def test_a_task_is_of_one_lane_and_room_is_used_up(
+    lanes: list[int], ports: list[tuple[int, int]], task_size: int
+) -> None:
+    tasks = split(of_lanes(lanes), grants_of(ports), task_size)
+    by_port: Counter[int] = Counter()
+    for task in tasks:
+        assert len({recipient.lane for recipient in task.recipients}) == 1
+        by_port[task.port] += len(task.recipients)
+    room = dict(ports)
+    assert all(count <= room[port] for port, count in by_port.items())
+    assert by_port.total() == min(len(lanes), sum(room.values()))
+
+
+def test_tasks_are_full_where_there_are_several_lanes() -> None:
+    lanes = [lane for lane in range(8) for _ in range(10)]
+    tasks = split(of_lanes(lanes), grants_of([(port, 20) for port in range(1, 5)]), 10)
+    assert [len(task.recipients) for task in tasks] == [10] * 8
+    assert Counter(task.port for task in tasks) == dict.fromkeys(range(1, 5), 2)
+
+
+def test_a_few_of_several_lanes_spread_over_the_ports() -> None:
+    tasks = split(of_lanes([0, 0, 1, 1]), grants_of([(port, 20) for port in range(1, 5)]), 10)
+    assert [(task.port, task.lane) for task in tasks] == [(1, 0), (2, 0), (3, 1), (4, 1)]

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from campaign.planner.lanes import Lane
 from campaign.planner.options import CampaignOptions
 from campaign.planner.retry import Failure, Final, Retry, after_failure
 from campaign.planner.split import Grant
@@ -23,13 +24,14 @@ from campaign.protocol.messages import FailedRow, SentRow, Task, TaskReport
 from campaign.protocol.ports import Port
 from campaign.store.applying import Folded
 from campaign.store.campaigns import NewRecipient, add_recipients, complete_import, create_campaign
-from campaign.store.claims import ClaimedTask, ClaimOrder, claim_due
+from campaign.store.claims import ClaimedTask, claim_due
 from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway
 from campaign.store.journal import begin_epoch, write_meta
 from campaign.store.opening import open_ledger
 from campaign.store.optouts import OptOut, add_optouts
 from campaign.store.outcomes import fold_report
+from campaign.store.picking import ClaimOrder
 from campaign.store.receipts import Receipt, fold_receipt
 
 NOW = 1_750_000_000_000
@@ -84,17 +86,21 @@ class Bench:
         parts: int = 1,
         first: int = 1,
         options: CampaignOptions | None = None,
+        lanes: int = 1,
     ) -> int:
-        """A running campaign to `size` numbers; `texts` are dealt in turn."""
+        """A running campaign to `size` numbers; `texts` and lanes are dealt in turn."""
         campaign_id: int = self.do(
             create_campaign, self.now, name=name, list_name="list.csv", message="hello",
             columns=(), options=options or CampaignOptions(),
         )  # fmt: skip
         rows = [
-            NewRecipient(i + 1, self.number(first + i), texts[i % len(texts)], None, parts)
+            NewRecipient(
+                i + 1, self.number(first + i), texts[i % len(texts)], None, parts, i % lanes
+            )
             for i in range(size)
         ]
-        self.do(add_recipients, campaign_id, rows, [])
+        stored = [Lane(n, sim=f"89{n}") for n in range(lanes)] if lanes > 1 else []
+        self.do(add_recipients, campaign_id, rows, [], stored)
         self.do(complete_import, self.now, campaign_id, f"fingerprint of {name}")
         return campaign_id
 

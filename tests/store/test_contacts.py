@@ -8,9 +8,10 @@ from campaign.planner.lanes import Lane
 from campaign.planner.options import CampaignOptions
 from campaign.planner.split import Grant
 from campaign.store.campaigns import NewRecipient, add_recipients, create_campaign
-from campaign.store.claims import ClaimOrder, claim_due
+from campaign.store.claims import claim_due
 from campaign.store.contacts import keep_contacts, last_sims
 from campaign.store.lanes import waiting_lanes
+from campaign.store.picking import ClaimOrder
 from campaign.store.usage import SimLimits
 
 

@@ -14,9 +14,10 @@ from campaign.store.campaigns import (
     create_campaign,
     get_campaign,
 )
-from campaign.store.claims import ClaimOrder, claim_due, reclaim_planned, release
+from campaign.store.claims import claim_due, reclaim_planned, release
 from campaign.store.expiry import begin_campaign, expire_some
 from campaign.store.lanes import LaneBook
+from campaign.store.picking import ClaimOrder
 from campaign.store.tasks import mark_planned, move_until
 from tests.store.conftest import Bench
 

@@ -14,6 +14,8 @@ from campaign.store.backlog import backlog, queued
 from campaign.store.verdicts import mark_sample
 
 SHORT, LONG = 200, 8000
+_A_LOOK = 80
+"""Steps of one look into an index, and of its place in an order, at most."""
 
 
 def steps(ledger: Any, work: Callable[..., object], *args: Any, **kwargs: Any) -> int:
@@ -43,6 +45,20 @@ def test_a_claim(ledger: Any, lists: tuple[int, int]) -> None:
     cost = [steps(ledger, ledger.claim, id_, ports=(1, 2), count=5) for id_ in lists]
     assert cost[1] <= cost[0] * 1.05
     assert ledger.do(queued, 1)
+
+
+def test_a_claim_from_many_lanes(ledger: Any) -> None:
+    """What its ports take is read, and one look into each lane."""
+    ledger.claim(ledger.campaign(20, name="first"), ports=(9,), count=1)
+    cost = []
+    for lanes in (10, 200):
+        campaign_id = ledger.campaign(4000, name=f"of {lanes}", lanes=lanes)
+        cost.append(
+            steps(ledger, ledger.claim, campaign_id, ports=(1, 2), count=50, lanes=range(lanes))
+        )
+    (claimed,) = ledger.conn.execute("SELECT count(*) FROM attempts").fetchone()
+    assert claimed == 1 + 2 * 100
+    assert cost[1] <= cost[0] + 190 * _A_LOOK
 
 
 def test_what_is_left(ledger: Any, lists: tuple[int, int]) -> None:

@@ -10,10 +10,11 @@ import pytest
 from campaign.planner.options import CampaignOptions
 from campaign.planner.split import Grant
 from campaign.planner.states import FenceReason, UnknownCause
-from campaign.store.claims import ClaimOrder, claim_due, reclaim_planned, release
+from campaign.store.claims import claim_due, reclaim_planned, release
 from campaign.store.contactlaws import nobody_blocked, nobody_too_often
 from campaign.store.decisions import unknown_recipients
 from campaign.store.outcomes import close_unknown
+from campaign.store.picking import ClaimOrder
 from campaign.store.suppression import block, blocked_numbers, blocklists, unblock
 from campaign.store.tasks import (
     mark_accepted,
