@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -360,30 +361,32 @@ def numbers() -> Callable[[int], list[str]]:
     return lambda count: [f"9990000{i:06d}" for i in range(count)]
 
 
+@asynccontextmanager
+async def open_world(
+    folder: Path,
+    seed: int = 1,
+    settings: dict[str, str] | None = None,
+    crypt: str | None = None,
+    **simulators: dict[str, Any],
+) -> AsyncIterator[World]:
+    """A world in a folder, with a receiver and running simulators by name."""
+    world = World(folder, seed)
+    async with trio.open_nursery() as nursery:
+        sink = InboxSink(world.inbox_writer, on_commit=world.wake_engine, inline=True)
+        nursery.start_soon(sink.run)
+        app = receiver_app(lambda: receiver_tokens(world.conn), sink, env=world.env)
+        world.board.apps["receiver"] = httpx.ASGITransport(app)
+        for name, simulator in simulators.items():
+            world.add_simulator(name, nursery, **simulator)
+            world.register(name, crypt, **(settings or {}))
+        yield world
+        nursery.cancel_scope.cancel()
+    world.conn.close()
+    world.inbox_reader.close()
+    world.inbox_writer.close()
+
+
 @pytest.fixture
 def make_world(tmp_path: Path) -> Callable[..., Any]:
     """`async with make_world(sim1={...}, sim2={...}) as world:` with running simulators."""
-
-    @asynccontextmanager
-    async def build(
-        seed: int = 1,
-        settings: dict[str, str] | None = None,
-        crypt: str | None = None,
-        **simulators: dict[str, Any],
-    ) -> AsyncIterator[World]:
-        world = World(tmp_path, seed)
-        async with trio.open_nursery() as nursery:
-            sink = InboxSink(world.inbox_writer, on_commit=world.wake_engine, inline=True)
-            nursery.start_soon(sink.run)
-            app = receiver_app(lambda: receiver_tokens(world.conn), sink, env=world.env)
-            world.board.apps["receiver"] = httpx.ASGITransport(app)
-            for name, simulator in simulators.items():
-                world.add_simulator(name, nursery, **simulator)
-                world.register(name, crypt, **(settings or {}))
-            yield world
-            nursery.cancel_scope.cancel()
-        world.conn.close()
-        world.inbox_reader.close()
-        world.inbox_writer.close()
-
-    return build
+    return partial(open_world, tmp_path)
