@@ -68,10 +68,10 @@ def play(seed: int, *, trace: Callable[[str], None] | None = None) -> Verdict:
     return play_scenario(draw(seed), trace=trace)
 
 
-def play_mutated(mutant: str, seed: int) -> Verdict:
-    """Play the scenario of a seed with one of our own mistakes in the code."""
+def play_mutated(mutant: str, scenario: Scenario) -> Verdict:
+    """Play a scenario with one of our own mistakes in the code."""
     with MUTANTS[mutant]():
-        return play(seed)
+        return play_scenario(scenario)
 
 
 def play_scenario(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import pytest
@@ -55,11 +55,18 @@ ALONE = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def alone(players: ProcessPoolExecutor) -> dict[str, Future[Outcome]]:
+    """All at once, the longest first: every core has one to play."""
+    longest = sorted(ALONE, key=lambda name: most(ALONE[name]), reverse=True)
+    return {name: players.submit(play_limited, ALONE[name]) for name in longest}
+
+
 @pytest.mark.parametrize("name", ALONE)
 def test_a_limit_alone_is_never_exceeded_and_used_to_the_full(
-    name: str, players: ProcessPoolExecutor
+    name: str, alone: dict[str, Future[Outcome]]
 ) -> None:
-    outcome = players.submit(play_limited, ALONE[name]).result()
+    outcome = alone[name].result()
     assert list(outcome.wrong) == []
     assert outcome.sent >= _USED * outcome.most
 
