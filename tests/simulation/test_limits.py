@@ -38,20 +38,31 @@ def play_limited(world: Limited) -> Outcome:
 _BOX = Box("sim1", ports=2, air=6.0)
 
 ALONE = {
-    "sim-hour": Limited(1, (replace(_BOX, caps=Caps(hour=30)),), hours=12),
-    "sim-day": Limited(2, (replace(_BOX, caps=Caps(day=100)),), hours=38),
-    "sim-hour-recipients": Limited(3, (replace(_BOX, caps=Caps(hour_recipients=25)),), hours=12),
-    "sim-day-recipients": Limited(4, (replace(_BOX, caps=Caps(day_recipients=80)),), hours=38),
-    "warm-up": Limited(5, (replace(_BOX, caps=Caps(ramp=(20, 40, 80), day=90)),), hours=80),
-    "port-rate": Limited(6, (replace(_BOX, caps=Caps(gap=60.0)),), hours=6),
-    "gateway rate": Limited(7, (replace(_BOX, gap=45.0),), hours=6),
-    "campaign rate": Limited(8, (_BOX, replace(_BOX, name="sim2")), hours=6, gap=40.0),
-    "window": Limited(9, (replace(_BOX, air=30.0),), hours=30, window=(12, 16)),
-    "segments": Limited(10, (replace(_BOX, caps=Caps(hour=40)),), hours=8, parts=2),
-    "crashes": Limited(
-        11, (replace(_BOX, caps=Caps(hour=30, gap=30.0)),), hours=12, crashes=(2000.0, 9000.0)
+    "sim-hour": Limited(1, (replace(_BOX, caps=Caps(hour=30)),), hours=8),
+    "sim-day": Limited(2, (replace(_BOX, caps=Caps(day=80)),), hours=38),
+    "sim-month": Limited(13, (replace(_BOX, caps=Caps(month=90, day=60)),), hours=50),
+    "sim-hour-recipients": Limited(3, (replace(_BOX, caps=Caps(hour_recipients=25)),), hours=8),
+    "sim-day-recipients": Limited(4, (replace(_BOX, caps=Caps(day_recipients=70)),), hours=38),
+    "sim-month-recipients": Limited(
+        14, (replace(_BOX, caps=Caps(month_recipients=80, day=50)),), hours=50
     ),
-    "two campaigns": Limited(12, (replace(_BOX, caps=Caps(hour=30)),), hours=10, campaigns=2),
+    "warm-up": Limited(5, (replace(_BOX, caps=Caps(ramp=(20, 40, 80), day=90)),), hours=80),
+    "balance-floor": Limited(15, (replace(_BOX, money=120),), hours=6),
+    "port-rate": Limited(6, (replace(_BOX, caps=Caps(gap=60.0)),), hours=4),
+    "port-segment-rate": Limited(16, (replace(_BOX, caps=Caps(segment_gap=25.0)),), 4, parts=2),
+    "interval": Limited(17, (replace(_BOX, caps=Caps(interval=(20, 80))),), hours=5),
+    "gateway rate": Limited(7, (replace(_BOX, gap=45.0),), hours=4),
+    "gateway segment-rate": Limited(18, (replace(_BOX, segment_gap=30.0),), hours=4, parts=2),
+    "campaign rate": Limited(8, (_BOX, replace(_BOX, name="sim2")), hours=4, gap=40.0),
+    "campaign segment-rate": Limited(
+        19, (_BOX, replace(_BOX, name="sim2")), hours=4, segment_gap=20.0, parts=2
+    ),
+    "window": Limited(9, (replace(_BOX, air=60.0),), hours=30, window=(12, 16)),
+    "segments": Limited(10, (replace(_BOX, caps=Caps(hour=40)),), hours=6, parts=2),
+    "crashes": Limited(
+        11, (replace(_BOX, caps=Caps(hour=30, gap=30.0)),), hours=8, crashes=(2000.0, 9000.0)
+    ),
+    "two campaigns": Limited(12, (replace(_BOX, caps=Caps(hour=30)),), hours=6, campaigns=2),
 }  # fmt: skip
 
 
@@ -75,10 +86,14 @@ _CAPS = st.builds(
     Caps,
     hour=st.none() | st.integers(10, 60),
     day=st.none() | st.integers(60, 250),
+    month=st.none() | st.integers(80, 300),
     hour_recipients=st.none() | st.integers(10, 60),
     day_recipients=st.none() | st.integers(60, 250),
+    month_recipients=st.none() | st.integers(80, 300),
     ramp=st.just(()) | st.tuples(st.integers(10, 60), st.integers(60, 120)),
     gap=st.sampled_from([0.0, 20.0, 75.0]),
+    segment_gap=st.sampled_from([0.0, 0.0, 25.0]),
+    interval=st.sampled_from([None, None, (10, 40)]),
 )
 _BOXES = st.lists(
     st.builds(
@@ -88,6 +103,7 @@ _BOXES = st.lists(
         air=st.sampled_from([3.0, 8.0]),
         caps=_CAPS,
         gap=st.sampled_from([0.0, 30.0]),
+        segment_gap=st.sampled_from([0.0, 0.0, 20.0]),
     ),
     min_size=1,
     max_size=2,
@@ -99,6 +115,7 @@ _WORLDS = st.builds(
     hours=st.integers(24, 60),
     window=st.none() | st.sampled_from([(8, 21), (11, 14)]),
     gap=st.sampled_from([0.0, 15.0, 50.0]),
+    segment_gap=st.sampled_from([0.0, 0.0, 25.0]),
     parts=st.sampled_from([1, 1, 2]),
     crashes=st.just(()) | st.tuples(st.integers(600, 50_000).map(float)),
     campaigns=st.integers(1, 2),
@@ -153,12 +170,19 @@ def limited(caps: Caps | None = None, box_gap: float = 0.0, **world: object) -> 
     [
         pytest.param(limited(Caps(hour=2)), on_air(0, 10, 20), id="hour"),
         pytest.param(limited(Caps(day=2)), on_air(0, 3600, 7200), id="day"),
+        pytest.param(limited(Caps(month=2)), on_air(0, 3600, 90000), id="month"),
+        pytest.param(
+            limited(Caps(month_recipients=2)), on_air(0, 3600, 90000), id="month-recipients"
+        ),
         pytest.param(limited(Caps(hour_recipients=2)), on_air(0, 10, 20), id="hour-recipients"),
         pytest.param(limited(Caps(day_recipients=2)), on_air(0, 3600, 7200), id="day-recipients"),
         pytest.param(limited(Caps(ramp=(1, 2))), on_air(0, 10), id="first-day-of-a-ramp"),
         pytest.param(limited(Caps(gap=60)), on_air(0, 60, 110), id="port"),
+        pytest.param(limited(Caps(segment_gap=30), parts=2), on_air(0, 60, 110), id="port-parts"),
+        pytest.param(limited(Caps(interval=(60, 90))), on_air(0, 60, 110), id="interval"),
         pytest.param(limited(box_gap=60), on_air(0, 60, 70, 110), id="gateway"),
         pytest.param(limited(gap=60), on_air(0, 60, 70, 110), id="campaign"),
+        pytest.param(limited(segment_gap=30, parts=2), on_air(0, 60, 70, 110), id="campaign-parts"),
         pytest.param(limited(window=(10, 12)), on_air(7300), id="window"),
         pytest.param(limited(hours=1), on_air(3700), id="deadline"),
         pytest.param(limited(Caps(hour=2), parts=2), on_air(1, 10), id="parts"),
@@ -180,6 +204,10 @@ def test_what_limits_let_through_is_reckoned_hour_by_hour() -> None:
     assert most(limited(Caps(hour=30, day=40), hours=20)) == 2 * (40 + 40)
     assert most(limited(Caps(ramp=(5, 7)), hours=20)) == 2 * (5 + 7)
     assert most(limited(Caps(gap=60), hours=1)) == 2 * 60
+    assert most(limited(Caps(month=40, hour=30), hours=2)) == 2 * 40
+    assert most(limited(Caps(segment_gap=30), hours=1, parts=2)) == 2 * 60
+    assert most(limited(Caps(interval=(40, 80)), hours=1)) == 2 * 60
+    assert most(limited(segment_gap=30, hours=1, parts=2)) == 60
     assert most(limited(box_gap=60, hours=1)) == 60
     assert most(limited(gap=60, hours=1)) == 60
     assert most(limited(window=(10, 12), hours=24)) == 2 * 2 * 3600
