@@ -16,9 +16,10 @@ pytestmark = pytest.mark.process
 def test_a_second_launch_hands_over_and_follows(flow: Flow) -> None:
     path = flow.write_list(40)
     # ports apart: two messages to one number from one port within a second have equal receipts
-    engine = flow.launch(path, "--ports", "1-2", simulate=1)
+    # ten seconds long, and paused, so that it cannot be over before the others come
+    engine = flow.launch(path, "--ports", "1-2", "--rate", "4/s", simulate=1)
     flow.until(lambda: flow.state() == "running", "the engine runs", engine)
-    flow.run("pause", "c")  # so that it cannot be over before the others come
+    flow.run("pause", "c")
     alone = flow.launch(path, "--no-attach", name="alone", simulate=None)
     twin = flow.launch(path, name="twin", simulate=None)
     again = flow.launch(path, "--again", "--json", "--ports", "3-4", name="again", simulate=None)
