@@ -61,7 +61,7 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
         return [], _earliest(due_at, gateway.crowded.until)
     if is_due:  # their lanes are to be seen
         await run.write(wake_due, campaign.id, run.now_ms())
-    lanes = await open_lanes(run, campaign, settings, due=False)
+    lanes = await open_lanes(run, campaign, settings)
     if isinstance(lanes, Shut):
         _say_why(run, gateway, campaign, lanes)
         nobody_waits(campaign)
