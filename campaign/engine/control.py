@@ -169,8 +169,10 @@ async def _carry_out(run: Run, request: Request) -> dict[str, Any] | None:
 
 async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     result = await run.write(perform, run.now_ms(), verb, parameters)
+    became = ""
     if verb in STEERS:
         row = await run.store.read(get_campaign, parameters["name"])
+        became = str(row.state)
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
             await carry_out(run, campaign, row.state)
@@ -184,9 +186,9 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
     for gateway in run.gateways.values():
         gateway.duties.ring()
     run.ring()
-    if verb in STEERS:
+    if became:
         by = parameters.get("by", "operator")
-        run.notice(f"campaign {parameters['name']} is {STEERS[verb]}, by {by}")
+        run.notice(f"campaign {parameters['name']} is {became}, by {by}")
     return {"result": result}
 
 

@@ -127,3 +127,18 @@ async def test_a_cancelled_campaign_stays_so_though_its_gateway_is_out_of_reach(
         assert run.campaigns == {}
         assert len(world.attempts) <= 3
         world.check()
+
+
+async def test_the_state_it_brought_about_is_told_in_its_own_words(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world, serving(world):
+        await hand_over(world, "c", numbers(3), start="+1h")
+        for verb in ("pause", "continue", "cancel"):
+            await do(world, verb, name="c")
+        told = [line for line in world.notices if line.endswith(", by operator")]
+        assert told == [
+            "campaign c is paused, by operator",
+            "campaign c is scheduled, by operator",
+            "campaign c is cancelled, by operator",
+        ]
