@@ -25,6 +25,7 @@ from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
 from campaign.engine.reordering import take_up_order
+from campaign.engine.repacing import recall_campaigns
 from campaign.engine.requests import Do, Fetch, Launch, Request, Status, Wake, read_request
 from campaign.engine.runtime import Run
 from campaign.engine.standing import see_lifted
@@ -196,10 +197,16 @@ async def _take_up(run: Run, name: str) -> bool:
     """Send for a campaign that may go on; False if this run does not (it may be about to end, or
     was started for another job: `resume` goes on then)."""
     row = await run.store.read(get_campaign, name)
+    if row.id not in run.campaigns:  # it was let go: its pace goes on from its last message
+        fresh = Campaign.from_row(row)
+        await recall_campaigns(run, [fresh])
+        row = await run.store.read(get_campaign, name)  # it may have been steered meanwhile
+    else:
+        fresh = run.campaigns[row.id]
     if row.state is not CampaignState.RUNNING or not (run.targets or run.serving):
         return False
     run.settings_cache.clear()
-    campaign = run.campaigns.setdefault(row.id, Campaign.from_row(row))
+    campaign = run.campaigns.setdefault(row.id, fresh)
     campaign.state = row.state
     run.targets.add(row.id)
     run.planned.ring()
