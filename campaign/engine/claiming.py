@@ -21,7 +21,7 @@ from campaign.engine.tokens import held_by_pace, port_ready_at, take_tokens
 from campaign.engine.wire import attachments_of, builder, tasks_a_post
 from campaign.planner.limits import Limits
 from campaign.planner.places import place_of
-from campaign.planner.routing import PortFacts, Shut, Turn, Waiting, plan_turn
+from campaign.planner.routing import BUSY, PortFacts, Shut, Turn, Waiting, plan_turn
 from campaign.planner.settings import Settings
 from campaign.store.backlog import Work
 from campaign.store.claims import ClaimedTask, claim_due, wake_due
@@ -29,7 +29,7 @@ from campaign.store.picking import ClaimOrder
 
 _AFTER_NOBODY = 1.0
 _LOOK_AGAIN = 0.05
-_ANYBODYS = ("busy", "cannot send")
+_ANYBODYS = (BUSY, "cannot send")
 """Waits of a port that are the same for every campaign."""
 
 OpenLanes = Mapping[int, datetime | None]
@@ -74,7 +74,7 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
         waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         if full and not campaign.is_urgent and all(w.why in _ANYBODYS for w in turn.waits):
             gateway.crowded = waiting
-        if not any(wait.why in _ANYBODYS for wait in turn.waits):
+        if not any(wait.why == BUSY for wait in turn.waits):
             run.queue = run.queue.without(campaign.id)  # it is not for want of room
         return [], _earliest(due_at, turn.wake_at, chance.where.until)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
