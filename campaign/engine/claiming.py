@@ -21,7 +21,7 @@ from campaign.engine.tokens import held_by_pace, port_ready_at, take_tokens
 from campaign.engine.wire import attachments_of, builder, tasks_a_post
 from campaign.planner.limits import Limits
 from campaign.planner.places import place_of
-from campaign.planner.routing import PortFacts, Shut, Turn, Waiting, plan_turn
+from campaign.planner.routing import BUSY, PortFacts, Shut, Turn, Waiting, plan_turn
 from campaign.planner.settings import Settings
 from campaign.store.backlog import Work
 from campaign.store.claims import ClaimedTask, claim_due, wake_due
@@ -29,7 +29,7 @@ from campaign.store.picking import ClaimOrder
 
 _AFTER_NOBODY = 1.0
 _LOOK_AGAIN = 0.05
-_ANYBODYS = ("busy", "cannot send")
+_ANYBODYS = (BUSY, "cannot send")
 """Waits of a port that are the same for every campaign."""
 
 OpenLanes = Mapping[int, datetime | None]
@@ -61,20 +61,20 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
         return [], _earliest(due_at, gateway.crowded.until)
     if is_due:  # their lanes are to be seen
         await run.write(wake_due, campaign.id, run.now_ms())
-    lanes = await open_lanes(run, campaign, settings, due=False)
+    lanes = await open_lanes(run, campaign, settings)
     if isinstance(lanes, Shut):
         _say_why(run, gateway, campaign, lanes)
         nobody_waits(campaign)
         return [], _earliest(due_at, lanes.until)
     # an urgent one does not queue behind the others: what they have in flight takes no place
     in_flight = work.in_flight if campaign.is_urgent else left.in_flight
-    chance = await _look(run, gateway, campaign, settings, busy, work.pending, in_flight, lanes)
+    chance = await _look(run, gateway, campaign, settings, busy, work.pending + in_flight, lanes)
     turn = within_hours(run, gateway, campaign, _plan(run, chance), lanes)
     if not turn.grants:
         waiting = campaign.why[gateway.name] = Waiting(turn.why, turn.wake_at, turn.waits)
         if full and not campaign.is_urgent and all(w.why in _ANYBODYS for w in turn.waits):
             gateway.crowded = waiting
-        if not any(wait.why in _ANYBODYS for wait in turn.waits):
+        if not any(wait.why == BUSY for wait in turn.waits):
             run.queue = run.queue.without(campaign.id)  # it is not for want of room
         return [], _earliest(due_at, turn.wake_at, chance.where.until)
     campaign.why[gateway.name] = Waiting("", ports=turn.waits)
@@ -107,7 +107,6 @@ class _Chance:
     """Messages by port that are in its way."""
     left: int
     """Messages that wait or are in flight, to be shared by all ports."""
-    pending: int
     held: Held | None
     """Whether the way back from the gateway is not proved."""
     now: float
@@ -119,8 +118,7 @@ async def _look(
     campaign: Campaign,
     settings: Settings,
     busy: Mapping[int, int],
-    pending: int,
-    in_flight: int,
+    left: int,
     lanes: OpenLanes,
 ) -> _Chance:
     held = return_path(run, gateway, settings, run.env.monotonic())  # before ports are looked at
@@ -128,10 +126,7 @@ async def _look(
     room = await rooms(run, gateway, campaign, limits)
     where = await whereabouts(run, gateway, campaign, list(lanes))
     now = run.env.monotonic()
-    left = pending + in_flight
-    return _Chance(
-        gateway, campaign, settings, limits, room, where, lanes, busy, left, pending, held, now
-    )
+    return _Chance(gateway, campaign, settings, limits, room, where, lanes, busy, left, held, now)
 
 
 def _plan(run: Run, chance: _Chance) -> Turn:
@@ -208,17 +203,16 @@ async def _write_down(run: Run, chance: _Chance, turn: Turn) -> Claimed:
         reach=chance.where.places,
         sims=sims_of(gateway, chance.limits, turn.grants),
     )
-    claimed = await run.write(claim_due, order, builder(campaign, settings, files))
+    found = await run.write(claim_due, order, builder(campaign, settings, files))
+    claimed = list(found.tasks)
     served(run, campaign, sum(task.size for task in claimed) - granted)
     settle(claimed)
+    if found.too_large:
+        remember_too_large(gateway, campaign, chance.room, turn.grants)
+    if found.in_vain:  # let this campaign's next turn offer those who wait other ports
+        for grant in turn.grants:
+            campaign.nobody[gateway.id, grant.port] = chance.now + _AFTER_NOBODY
     if not claimed:
-        again = (await read_backlog(run)).work.get(campaign.id, Work())
-        # unless another gateway took the last, or some were skipped, everyone who waits just failed
-        # here: let this campaign's next turn offer them other ports
-        if again.pending == chance.pending:
-            remember_too_large(gateway, campaign, chance.room, turn.grants)
-            for grant in turn.grants:
-                campaign.nobody[gateway.id, grant.port] = chance.now + _AFTER_NOBODY
         return [], chance.now + _LOOK_AGAIN
     note_dealt(gateway, campaign, (grant.port for grant in turn.grants), claimed)
     for task in claimed:

@@ -12,11 +12,11 @@ import errno
 import json
 import os
 import socket
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
-import msgspec
 import trio
 
 from campaign.engine.campaign import Campaign
@@ -25,6 +25,8 @@ from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
 from campaign.engine.reordering import take_up_order
+from campaign.engine.repacing import recall_campaigns
+from campaign.engine.requests import Do, Fetch, Launch, Request, Status, Wake, read_request
 from campaign.engine.runtime import Run
 from campaign.engine.standing import see_lifted
 from campaign.engine.steer import carry_out
@@ -44,13 +46,6 @@ from campaign.store.paths import socket_address
 _MOST_CONVERSATIONS = 64
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _BREATH = 0.1
-
-# What a malformed command may bring about: wrong shapes, nesting beyond the parser's depth,
-# integers beyond the ledger's. Whatever else happens is a mistake of ours.
-_MALFORMED = (
-    ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError,
-    msgspec.ValidationError,
-)  # fmt: skip
 
 
 async def serve_control(
@@ -145,31 +140,40 @@ async def answer_stream(run: Run, stream: trio.abc.Stream) -> None:
 
 async def _answer(run: Run, line: bytes) -> dict[str, Any] | None:
     try:
-        request = json.loads(line)
-        match request.get("cmd"):
-            case "wake":
-                run.inbox_bell.ring()
-                return None
-            case "status":
-                return await snapshot(run, request.get("name"))
-            case "do":
-                return await _do(run, request["verb"], request["parameters"])
-            case "fetch":
-                return await _fetch(run, request.get("names"), bool(request.get("delete")))
-            case "launch":
-                return await _launch(run, request["request"])
-            case other:
-                raise EngineError(f"unknown command {other!r}")
+        return await _carry_out(run, read_request(line))
     except CampaignError as error:
         return {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
-    except _MALFORMED as error:
-        return {"error": f"malformed command: {error!r}", "kind": "EngineError", "exit_code": 1}
+    except Exception as error:  # noqa: BLE001 - a mistake of ours is told here; it ends no campaign
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__} in {where.name}, line {where.lineno}"
+        run.notice(f"a command failed by a mistake of this program, please report it: {what}")
+        told = f"a mistake of the engine, not of the command, please report it: {what}"
+        return {"error": told, "kind": "EngineError", "exit_code": EngineError.exit_code}
+
+
+async def _carry_out(run: Run, request: Request) -> dict[str, Any] | None:
+    match request:
+        case Wake():
+            run.inbox_bell.ring()
+            return None
+        case Status():
+            return await snapshot(run, request.name)
+        case Do():
+            return await _do(run, request.verb, request.parameters)
+        case Fetch():
+            return await _fetch(run, request.names, request.delete)
+        case Launch():
+            return await _launch(run, request.request)
+        case _:
+            assert_never(request)
 
 
 async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     result = await run.write(perform, run.now_ms(), verb, parameters)
+    became = ""
     if verb in STEERS:
         row = await run.store.read(get_campaign, parameters["name"])
+        became = str(row.state)
         campaign = run.campaigns.get(row.id)
         if campaign is not None:
             await carry_out(run, campaign, row.state)
@@ -183,9 +187,9 @@ async def _do(run: Run, verb: str, parameters: Mapping[str, Any]) -> dict[str, A
     for gateway in run.gateways.values():
         gateway.duties.ring()
     run.ring()
-    if verb in STEERS:
+    if became:
         by = parameters.get("by", "operator")
-        run.notice(f"campaign {parameters['name']} is {STEERS[verb]}, by {by}")
+        run.notice(f"campaign {parameters['name']} is {became}, by {by}")
     return {"result": result}
 
 
@@ -193,10 +197,16 @@ async def _take_up(run: Run, name: str) -> bool:
     """Send for a campaign that may go on; False if this run does not (it may be about to end, or
     was started for another job: `resume` goes on then)."""
     row = await run.store.read(get_campaign, name)
+    if row.id not in run.campaigns:  # it was let go: its pace goes on from its last message
+        fresh = Campaign.from_row(row)
+        await recall_campaigns(run, [fresh])
+        row = await run.store.read(get_campaign, name)  # it may have been steered meanwhile
+    else:
+        fresh = run.campaigns[row.id]
     if row.state is not CampaignState.RUNNING or not (run.targets or run.serving):
         return False
     run.settings_cache.clear()
-    campaign = run.campaigns.setdefault(row.id, Campaign.from_row(row))
+    campaign = run.campaigns.setdefault(row.id, fresh)
     campaign.state = row.state
     run.targets.add(row.id)
     run.planned.ring()
@@ -219,11 +229,10 @@ async def _fetch(run: Run, names: list[str] | None, delete: bool) -> dict[str, A
     return {"fetched": told}
 
 
-async def _launch(run: Run, request: Any) -> dict[str, Any]:
+async def _launch(run: Run, request: LaunchRequest) -> dict[str, Any]:
     await run.reload()
     progress = [(0, 0)]
-    launch = msgspec.convert(request, LaunchRequest)
-    campaign = await intake(run, launch, lambda rows, refused: progress.append((rows, refused)))
+    campaign = await intake(run, request, lambda rows, refused: progress.append((rows, refused)))
     rows, refused = progress[-1]
     run.notice(f"campaign {campaign.name} runs: {rows} recipients, {refused} rows refused")
     return {"launched": campaign.name, "recipients": rows, "refused": refused}

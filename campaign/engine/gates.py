@@ -37,19 +37,18 @@ def shut(run: Run, campaign: Campaign) -> Shut | None:
 
 
 async def open_lanes(
-    run: Run, campaign: Campaign, settings: Settings, *, due: bool
+    run: Run, campaign: Campaign, settings: Settings
 ) -> dict[int, datetime | None] | Shut:
     """The lanes that may be claimed from now, with the moment each closes; else why not.
 
-    Lanes in which nobody waits are left out where there are several, unless somebody is `due`, who
-    may be of any. Shortly before a window closes nothing more is claimed: the answer to the post
-    may take as long as the device is waited for.
+    Lanes in which nobody waits are left out where there are several. Shortly before a window closes
+    nothing more is claimed: the answer to the post may take as long as the device is waited for.
     """
     wall = run.env.wall()
     picture = campaign.picture(wall)
     last = wall + timedelta(seconds=settings.client_timeout + PAUSE_BEFORE)
     lanes = dict(picture.open_beyond(last))
-    if len(campaign.hours) > 1 and not due:
+    if len(campaign.hours) > 1:
         waiting = await run.store.read(waiting_lanes, campaign.id)
         lanes = {lane: lanes[lane] for lane in waiting if lane in lanes}
         if not lanes:

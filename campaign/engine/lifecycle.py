@@ -16,7 +16,7 @@ from campaign.engine.device import Gateway
 from campaign.engine.judging import judge
 from campaign.engine.receiptwait import receipt_deadline
 from campaign.engine.runtime import Run
-from campaign.engine.standing import go_on, keep_waiting, let_go
+from campaign.engine.standing import go_on, keep_waiting, let_go, store_wait
 from campaign.engine.waits import RECEIPTS, stored_waits, waits_of
 from campaign.planner.routing import Waiting
 from campaign.planner.states import CampaignState, RecipientState
@@ -25,13 +25,13 @@ from campaign.store.campaigns import (
     get_campaign,
     list_campaigns,
     set_campaign_state,
-    set_waiting,
 )
 from campaign.store.gateways import list_gateways
 from campaign.store.legacy import awaiting_receipts
 from campaign.store.outcomes import settle_without_receipts
 from campaign.store.summary import campaign_object
 from campaign.store.tasks import gateways_in_use, in_flight_by_gateway
+from campaign.store.transitions import tell_waiting
 
 _LOOK_EVERY = 0.25
 """Seconds: counts are read at most this often, however many reports come in."""
@@ -77,7 +77,7 @@ async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     verdict = await judge(run, campaign, tallies)
     reason = _reason(campaign)
     if reason != campaign.waiting_for:
-        await run.write(set_waiting, campaign.id, reason)
+        await run.write(tell_waiting, campaign.id, campaign.state, reason)
         campaign.waiting_for = reason
     if any(tallies[state] for state in _OPEN):
         await _stuck(run, campaign, tallies, ended)
@@ -152,8 +152,8 @@ async def _stuck(
     if run.serving:
         await keep_waiting(run, campaign, why)
         return None
-    await run.write(set_campaign_state, run.now_ms(), campaign.id, CampaignState.WAITING, why)
-    await run.write(set_waiting, campaign.id, why)
+    if campaign.state is not CampaignState.CANCELLED and not await store_wait(run, campaign, why):
+        return None  # somebody paused or ended it meanwhile, and carries that out now
     run.targets.discard(campaign.id)
     ended.waiting[campaign.name] = why
     ended.refused = bool(gateways) and all(

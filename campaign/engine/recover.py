@@ -44,7 +44,7 @@ async def recover(run: Run) -> None:
     await run.write(_restart_clocks, run.now_ms())
     for row in await run.store.read(list_campaigns, _OPEN):
         run.campaigns[row.id] = Campaign.from_row(row)
-    await recall_campaigns(run)
+    await recall_campaigns(run, list(run.campaigns.values()))
 
 
 def _drop_drafts(conn: sqlite3.Connection) -> list[str]:

@@ -6,6 +6,8 @@ of the run before.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from campaign.engine.campaign import Campaign
 from campaign.engine.device import Gateway
 from campaign.engine.limits import limits_of
@@ -16,17 +18,16 @@ from campaign.store.campaigns import list_campaigns
 from campaign.store.intents import LastIntent, LastIntents, last_intents
 
 
-async def recall_campaigns(run: Run) -> None:
-    """Let each campaign's rate go on from its last message."""
-    paces = {
-        campaign.id: Pace.of(campaign.options.rate, campaign.options.segment_rate)
-        for campaign in run.campaigns.values()
-    }
-    last = await _last_intents(run, list(paces.values()))
-    for id_, pace in paces.items():
-        if id_ in last.campaigns:
-            campaign = run.campaigns[id_]
-            campaign.bucket, campaign.segment_bucket = _after(run, last.campaigns[id_], pace)
+async def recall_campaigns(run: Run, campaigns: Collection[Campaign]) -> None:
+    """Let the rate of each of these campaigns go on from its last message."""
+    paces = [
+        Pace.of(campaign.options.rate, campaign.options.segment_rate) for campaign in campaigns
+    ]
+    last = await _last_intents(run, campaigns, paces)
+    for campaign, pace in zip(campaigns, paces, strict=True):
+        if campaign.id in last.campaigns:
+            intent = last.campaigns[campaign.id]
+            campaign.bucket, campaign.segment_bucket = _after(run, intent, pace)
 
 
 async def recall_gateway(run: Run, gateway: Gateway) -> None:
@@ -37,7 +38,7 @@ async def recall_gateway(run: Run, gateway: Gateway) -> None:
     limits = {campaign.id: limits_of(run, gateway, campaign) for campaign in run.campaigns.values()}
     own = limits_between(None, gateway.settings)
     paces = [pace for each in (own, *limits.values()) for pace in (each.gateway, port_pace(each))]
-    last = await _last_intents(run, paces)
+    last = await _last_intents(run, run.campaigns.values(), paces)
     if gateway.id in last.gateways:
         intent = last.gateways[gateway.id]
         pace = limits.get(intent.campaign_id, own).gateway
@@ -53,9 +54,11 @@ def port_pace(limits: Limits) -> Pace:
     return Pace(limits.port_gap(1.0), limits.port.segment_gap)
 
 
-async def _last_intents(run: Run, paces: list[Pace]) -> LastIntents:
-    """The last messages, as far back as any pace can still be told by them."""
-    parts = max((campaign.most_parts for campaign in run.campaigns.values()), default=1)
+async def _last_intents(
+    run: Run, campaigns: Collection[Campaign], paces: list[Pace]
+) -> LastIntents:
+    """The last messages, as far back as any pace of these campaigns can still be told by them."""
+    parts = max((campaign.most_parts for campaign in campaigns), default=1)
     longest = max((max(pace.gap, pace.segment_gap * parts) for pace in paces), default=0.0)
     if not longest:
         return LastIntents()

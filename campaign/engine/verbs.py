@@ -255,12 +255,8 @@ VERBS: Mapping[str, Verb] = {
     "blocklist-remove": _blocklist_remove,
 }
 
-STEERS: Mapping[str, CampaignState] = {
-    "pause": CampaignState.PAUSED,
-    "continue": CampaignState.RUNNING,
-    "cancel": CampaignState.CANCELLED,
-}
-"""Verbs that also act on devices, with the state they carry out."""
+STEERS = frozenset({"pause", "continue", "cancel"})
+"""Verbs that also act on devices."""
 
 
 def perform(

@@ -10,6 +10,9 @@ from campaign.planner.split import Grant
 from campaign.protocol.codes import USABLE_PORT_CODES
 from campaign.protocol.messages import PortState
 
+BUSY = "busy"
+"""Why a port is not given more: what it holds already is enough."""
+
 
 def active_slots(states: Iterable[PortState]) -> list[PortState]:
     """One state per port: the slot that can send, where a device lists idle SIMs beside it."""
@@ -150,6 +153,6 @@ def _free(facts: PortFacts, now: float, *, fair: int, single: bool, slow_start: 
     window = 1 if slow_start or facts.probing or facts.rests_until is not None else facts.window
     free = min(window, fair) - facts.outstanding
     if free <= 0:
-        return Wait(facts.port, "waiting for the first report" if slow_start else "busy")
+        return Wait(facts.port, "waiting for the first report" if slow_start else BUSY)
     free = 1 if single else free
     return free if facts.room is None else min(free, facts.room)

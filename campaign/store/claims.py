@@ -18,7 +18,7 @@ from campaign.planner.states import CampaignState, RecipientState, TaskState
 from campaign.store.contacts import keep_contacts
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
-from campaign.store.picking import ClaimOrder, pick
+from campaign.store.picking import ClaimOrder, anybody_waits, pick
 from campaign.store.suppression import UNWANTED
 from campaign.store.unproved import back_to_unknown, is_unproved
 from campaign.store.usage import charge, give_back
@@ -45,16 +45,29 @@ class ClaimedTask:
     lane: int = 0
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What a claim came to: tasks, or why there are none."""
+
+    tasks: Sequence[ClaimedTask] = ()
+    skipped: int = 0
+    """Recipients met on the way who must not be written to: others may wait behind them."""
+    in_vain: bool = False
+    """Somebody waits, but nobody of them may go to these ports; nobody was skipped."""
+    too_large: bool = False
+    """… since the SIMs have no room for what they are to get."""
+
+
 def start_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
     """Draw where this ledger's tids begin, once: copies and other ledgers draw elsewhere."""
     if read_meta(conn, "next_tid") is None:
         write_meta(conn, {"next_tid": str(rng.randrange(1, LARGEST_TID))})
 
 
-def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list[ClaimedTask]:
+def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> Claim:
     """Claim waiting recipients into tasks with committed intent, in primary-key order.
 
-    Recipients met on the way who must not be written to (store.suppression) are skipped. Returns
+    Recipients met on the way who must not be written to (store.suppression) are skipped. Claims
     nothing when the campaign no longer runs; raises `StaleEpoch` when the ledger was taken over,
     `OldLedger` when it turned out to be an older copy.
     """
@@ -67,12 +80,16 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
         (order.campaign_id,),
     ).fetchone()
     if state is None or state["state"] not in (CampaignState.RUNNING, CampaignState.WAITING):
-        return []
+        return Claim()
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
-    waiting = pick(conn, order, state["last"], tally)
+    picked = pick(conn, order, state["last"], tally)
     planned = split(
-        waiting, order.grants, order.task_size, only_place=order.only_place, reach=order.reach
+        picked.recipients,
+        order.grants,
+        order.task_size,
+        only_place=order.only_place,
+        reach=order.reach,
     )
     within = charge(conn, order.sims, planned[: order.most_tasks], order.now_ms)
     claimed = _write_down(conn, order, within, build)
@@ -83,7 +100,8 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> list
         sum(task.size for task in claimed),
     )
     tally.store(conn)
-    return claimed
+    in_vain = not claimed and not picked.skipped and anybody_waits(conn, order, state["last"])
+    return Claim(claimed, picked.skipped, in_vain, in_vain and bool(planned))
 
 
 def wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from campaign.planner.states import CampaignState, RecipientState
-from campaign.store.campaigns import set_campaign_state
 from campaign.store.journal import Tally, decide
+from campaign.store.transitions import move_from
 from campaign.store.unproved import back_to_unknown, is_unproved
 
 _BATCH = 2000
@@ -28,9 +28,7 @@ _WAITING = {
 
 def begin_campaign(conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str) -> None:
     """scheduled -> running; any other is left as it is."""
-    row = conn.execute("SELECT state FROM campaigns WHERE id = ?", (campaign_id,)).fetchone()
-    if row["state"] == CampaignState.SCHEDULED:
-        set_campaign_state(conn, now_ms, campaign_id, CampaignState.RUNNING, why)
+    move_from(conn, now_ms, campaign_id, (CampaignState.SCHEDULED,), CampaignState.RUNNING, why)
 
 
 def expire_some(conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str) -> int:

@@ -48,13 +48,20 @@ class ClaimOrder:
     """When the window of a lane closes, in ms; lanes that are not named are open for good."""
 
 
-def pick(
-    conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally
-) -> list[Claimable]:
+@dataclass(frozen=True)
+class Picked:
+    """Who is to be claimed, and how many were skipped on the way."""
+
+    recipients: Sequence[Claimable]
+    skipped: int
+
+
+def pick(conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally) -> Picked:
     """Those who wait in the lanes asked for, as many as the ports take; none behind the `last` of
     the canary. Those met on the way who must not be written to (store.suppression) are skipped."""
     unwanted = unwanted_in(conn, order.campaign_id, order.now_ms)
     blocks: list[list[Claimable]] = []
+    skipped = 0
     for lanes, grants in _alike(order):
         waiting = [
             _Waiting(order, lane, grants, unwanted, last)
@@ -63,8 +70,29 @@ def pick(
         room = sum(grant.count for grant in grants)
         # a lane alone may have it all at once
         blocks += _in_turn(conn, waiting, room, order.task_size if len(lanes) > 1 else room, tally)
+        skipped += sum(lane.skipped for lane in waiting)
     blocks.sort(key=lambda block: block[0].id)
-    return [recipient for block in blocks for recipient in block]
+    return Picked([recipient for block in blocks for recipient in block], skipped)
+
+
+def anybody_waits(conn: sqlite3.Connection, order: ClaimOrder, last: int | None) -> bool:
+    """Whether somebody waits in a lane that any of the ports takes, wherever they may go."""
+    lanes = [lane for lane in order.lanes if any(grant.takes(lane) for grant in order.grants)]
+    (found,) = conn.execute(
+        # one look a lane into recipients_pending
+        """
+        SELECT EXISTS (
+            SELECT 1 FROM json_each(:lanes) AS asked CROSS JOIN recipients AS r
+            WHERE r.campaign_id = :campaign AND r.lane = asked.value AND r.state = 'pending'
+                AND r.id <= :end)
+        """,
+        {
+            "campaign": order.campaign_id,
+            "lanes": json.dumps(lanes),
+            "end": _LAST_ID if last is None else last,
+        },
+    ).fetchone()
+    return bool(found)
 
 
 def _alike(order: ClaimOrder) -> list[tuple[list[int], list[Grant]]]:
@@ -133,7 +161,7 @@ class _Waiting:
         self._unwanted = unwanted
         self._end = _LAST_ID if last is None else last
         self._read = 0
-        self._skipped = 0
+        self.skipped = 0
 
     def next(self, conn: sqlite3.Connection, wanted: int, tally: Tally) -> list[Claimable]:
         """So many more at most; none when nobody else of them may go."""
@@ -142,10 +170,10 @@ class _Waiting:
             rows = self._rows(conn, most)
             left_out = [(row["id"], row["unwanted"]) for row in rows if row["unwanted"] is not None]
             skip_unwanted(conn, self._order.campaign_id, left_out, tally)
-            self._skipped += len(left_out)
+            self.skipped += len(left_out)
             # a long run of unwanted numbers must not cost a turn for every few of them, nor stop
             # everything else while it is walked through
-            ended = len(left_out) < len(rows) or self._skipped >= self._order.most_skipped
+            ended = len(left_out) < len(rows) or self.skipped >= self._order.most_skipped
             if not left_out or ended:
                 break
             most = max(wanted, _STRIDE)

@@ -17,8 +17,10 @@ import trio.testing
 
 from campaign.engine.control import serve_control
 from campaign.engine.conversation import converse
+from campaign.engine.requests import PARAMETERS
 from campaign.engine.verbs import VERBS
 from campaign.service.serving import capped_descriptors
+from campaign.store.door import InlineStore
 from campaign.store.paths import socket_address
 
 PROC = Path("/proc/self/fd")
@@ -139,6 +141,70 @@ async def test_no_value_of_a_parameter_ends_the_engine(
             parameters = {**dict.fromkeys(names, value), "name": usual}
             assert await answer_to(path, command("do", verb=verb, parameters=parameters))
         assert await is_alive(path)
+
+
+def test_every_verb_has_a_shape() -> None:
+    assert PARAMETERS.keys() == VERBS.keys()
+
+
+@pytest.mark.parametrize(
+    ("verb", "parameters", "told"),
+    [
+        ("pause", {}, "missing required field `name`"),
+        ("pause", {"name": 7}, "Expected `str`, got `int` - at `$.name`"),
+        ("rate", {"name": "c", "changes": {"rate": 3}}, "at `$.changes.rate`"),
+        ("gateway-set", {"name": "office", "columns": {"boot_id": "7"}}, "unknown field `boot_id`"),
+        ("gateway-samples", {"name": "office", "kind": "mms"}, "Invalid value 'mms'"),
+        ("resolve", {"name": "c", "causes": ["all"], "as": "lost"}, "at `$.as`"),
+        ("blocklist-add", {"list": "a", "numbers": [2**70]}, "beyond the ledger's"),
+        ("dance", {}, "unknown command 'dance'"),
+    ],
+)
+async def test_what_is_wrong_with_a_command_is_told(
+    make_world: MakeWorld, tmp_path: Path, verb: str, parameters: dict[str, object], told: str
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        answer = await answer_to(path, command("do", verb=verb, parameters=parameters))
+        assert told in json.loads(answer)["error"]
+
+
+async def test_what_a_verb_does_not_know_is_left_aside(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    async with engine(make_world, tmp_path) as path:
+        parameters = {
+            "name": "x", "url": "http://192.0.2.1", "username": "u", "secret": "env:X",
+            "token": "t" * 16, "of a later version": 1,
+        }  # fmt: skip
+        answer = await answer_to(path, command("do", verb="gateway-add", parameters=parameters))
+        assert json.loads(answer) == {"result": {"id": 2}}
+
+
+class MistakenStore(InlineStore):
+    """One of whose verbs is written wrong."""
+
+    async def write(self, *_args: object, **_kwargs: object) -> Any:
+        await trio.lowlevel.checkpoint()
+        raise KeyError("ours")
+
+
+async def test_a_mistake_of_ours_is_no_malformed_command_and_ends_nothing(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    async with make_world() as world, trio.open_nursery() as nursery:
+        run, path = world.run(), tmp_path / "c.db.sock"
+        run.store = MistakenStore(world.conn)
+        await nursery.start(serve_control, run, path)
+        with trio.fail_after(20):
+            answer = await answer_to(path, command("do", verb="pause", parameters={"name": "c"}))
+            told = json.loads(answer)
+            assert told["error"].startswith("a mistake of the engine, not of the command")
+            assert (told["kind"], told["exit_code"]) == ("EngineError", 1)
+            assert "KeyError in write" in told["error"]
+            assert "KeyError in write" in world.notices[-1]
+            answer = await answer_to(path, command("status"))
+            assert json.loads(answer) == {"campaigns": [], "gateways": []}
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_line_without_end_ends_its_own_conversation(

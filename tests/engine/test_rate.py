@@ -12,6 +12,7 @@ import trio
 from campaign.engine.limits import limits_of
 from campaign.engine.runtime import Run
 from campaign.errors import EngineError, UsageError
+from tests.engine.test_standing import hand_over, serving, until_over
 from tests.engine.test_steering import beside, do
 
 Numbers = Callable[[int], list[str]]
@@ -166,3 +167,21 @@ async def test_a_change_holds_though_somebody_looks_while_it_is_read(
             await do(world, "cancel", name="c")
 
         await beside(world, work, numbers=numbers(200), rate="4/s")
+
+
+async def test_who_is_sent_to_again_after_the_end_waits_for_the_rate_as_before(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    device = {"ports": 2, "fail_rate": 1.0}
+    async with make_world(settings=FAST, sim1=device) as world, serving(world) as run:
+        await hand_over(world, "c", numbers(1), rate="1/min", retries=0, receipts=False)
+        for _ in range(3):
+            await until_over(world, "c")
+            await trio.sleep(1)
+            assert run.campaigns == {}
+            await do(world, "retry", name="c", yes=True)
+        await until_over(world, "c")
+        on_air = [attempt.t for attempt in world.attempts]
+        assert len(on_air) == 4
+        assert min(gaps(on_air)) >= 59.5
+        world.check()

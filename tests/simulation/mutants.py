@@ -49,8 +49,8 @@ def intent_after_the_wire() -> Iterator[None]:
         claimed = claim(conn, order, build)
         conn.execute("ROLLBACK TO mutant")
         conn.execute("RELEASE mutant")
-        if claimed:
-            orders[claimed[0].tid] = (order, build)
+        if claimed.tasks:
+            orders[claimed.tasks[0].tid] = (order, build)
         return claimed
 
     async def late(run: Run, gateway: Gateway, claimed: Sequence[Any], began: Any) -> None:
@@ -63,7 +63,7 @@ def intent_after_the_wire() -> Iterator[None]:
             run, gateway, settings, [(task.campaign_id, task.body) for task in claimed]
         )
         outcome = await gateway.device.post(body)
-        again = await run.write(claim, *order)
+        again = (await run.write(claim, *order)).tasks
         await run.write(
             answers.settle_first_post, run.now_ms(), gateway.id, again, outcome, run.env.rng
         )

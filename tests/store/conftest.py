@@ -24,7 +24,7 @@ from campaign.protocol.messages import FailedRow, SentRow, Task, TaskReport
 from campaign.protocol.ports import Port
 from campaign.store.applying import Folded
 from campaign.store.campaigns import NewRecipient, add_recipients, complete_import, create_campaign
-from campaign.store.claims import ClaimedTask, claim_due
+from campaign.store.claims import Claim, ClaimedTask, claim_due
 from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway
 from campaign.store.journal import begin_epoch, write_meta
@@ -108,7 +108,7 @@ class Bench:
     def number(n: int) -> str:
         return f"999{n:08}"
 
-    def claim(
+    def look_for(
         self,
         campaign_id: int,
         *,
@@ -120,7 +120,7 @@ class Bench:
         only_place: bool = False,
         epoch: int | None = None,
         **more: Any,
-    ) -> list[ClaimedTask]:
+    ) -> Claim:
         gateway_id = self.gateway(gateway)
         order = ClaimOrder(
             epoch=self.epoch if epoch is None else epoch,
@@ -134,8 +134,11 @@ class Bench:
             now_ms=self.now,
             **more,
         )
-        claimed: list[ClaimedTask] = self.do(claim_due, order, self.build)
-        return claimed
+        claim: Claim = self.do(claim_due, order, self.build)
+        return claim
+
+    def claim(self, campaign_id: int, **kwargs: Any) -> list[ClaimedTask]:
+        return list(self.look_for(campaign_id, **kwargs).tasks)
 
     def claim_one(self, campaign_id: int, **kwargs: Any) -> ClaimedTask:
         (task,) = self.claim(campaign_id, **kwargs)

@@ -15,7 +15,6 @@ from campaign.protocol.codec import task_digest
 from campaign.protocol.device_codec import decode_send_sms
 from campaign.store.campaigns import cancel_waiting, set_campaign_state
 from campaign.store.claims import (
-    ClaimOrder,
     claim_due,
     jump_tids,
     reclaim_planned,
@@ -25,6 +24,7 @@ from campaign.store.claims import (
 from campaign.store.door import InlineStore
 from campaign.store.journal import begin_epoch, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID
+from campaign.store.picking import ClaimOrder
 from campaign.store.tasks import mark_accepted, mark_planned, start_fence
 
 DAY_MS = 86_400_000

@@ -21,7 +21,7 @@ def claim(ledger: Any, campaign_id: int, *grants: Grant, **changes: Any) -> list
         "boot_id": "b", "grants": grants, "task_size": 10, "most_tasks": 10, "only_place": False,
         "now_ms": ledger.now, **changes,
     }  # fmt: skip
-    tasks: list[Any] = ledger.do(claim_due, ClaimOrder(**facts), ledger.build)
+    tasks: list[Any] = ledger.do(claim_due, ClaimOrder(**facts), ledger.build).tasks
     return tasks
 
 

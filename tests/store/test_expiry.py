@@ -100,7 +100,7 @@ def claim_lanes(ledger: Bench, campaign_id: int, until: dict[int, int]) -> list[
         grants=(Grant(1, 10, f"{gateway_id}:1"),), task_size=10, most_tasks=10, only_place=False,
         now_ms=ledger.now, lanes=tuple(until), until=until,
     )  # fmt: skip
-    return [task.id for task in ledger.do(claim_due, order, ledger.build)]
+    return [task.id for task in ledger.do(claim_due, order, ledger.build).tasks]
 
 
 def test_a_task_knows_its_lane_and_when_its_window_closes(ledger: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 from campaign.planner.options import CampaignOptions
 from campaign.planner.split import Grant
 from campaign.planner.states import FenceReason, UnknownCause
-from campaign.store.claims import claim_due, reclaim_planned, release
+from campaign.store.claims import Claim, claim_due, reclaim_planned, release
 from campaign.store.contactlaws import nobody_blocked, nobody_too_often
 from campaign.store.decisions import unknown_recipients
 from campaign.store.outcomes import close_unknown
@@ -78,7 +78,7 @@ def test_a_claim_ends_after_a_bounded_walk_and_the_next_one_goes_on(ledger: Any)
         grants=(Grant(1, 10, "1:1"),), task_size=10, most_tasks=10, only_place=False,
         now_ms=ledger.now, most_skipped=10,
     )  # fmt: skip
-    assert ledger.do(claim_due, order, ledger.build) == []
+    assert ledger.do(claim_due, order, ledger.build) == Claim([], skipped=10)
     assert ledger.states(campaign_id) == ["skipped"] * 10 + ["pending"] * 21
     assert ledger.claim_one(campaign_id, count=1).size == 1
 
