@@ -307,7 +307,7 @@ def release(
     ).fetchone()
     state, reason = _released_to(campaign, now_ms)
     over = state is not RecipientState.PENDING
-    give_back(conn, task_id, now_ms)
+    give_back(conn, task_id)
     recipients = conn.execute(
         """
         SELECT a.recipient_id, r.avoid FROM attempts AS a JOIN recipients AS r

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate, groupby
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -203,6 +203,12 @@ def caps_kept(conn: sqlite3.Connection, campaign_id: int | None) -> Finding:
     return _finding(law, broken, f"{checked} tasks")
 
 
+_MOVED: Final = """
+    EXISTS (SELECT 1 FROM decisions AS d WHERE d.kind = 'sim_moved' AND d.task_id = t.id)
+"""
+"""SQL: the task under the alias t came to its SIM with its port."""
+
+
 def _charged(conn: sqlite3.Connection) -> Iterator[tuple[sqlite3.Row, list[str]]]:
     """Tasks charged to SIMs with their numbers, in order; those that another SIM came to hold, and
     those that were proved unsent, are left out."""
@@ -211,9 +217,7 @@ def _charged(conn: sqlite3.Connection) -> Iterator[tuple[sqlite3.Row, list[str]]
         SELECT t.id, t.tid, t.sim, t.campaign_id, t.gateway_id, t.created_ms, t.parts, r.number
         FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
         JOIN recipients AS r ON r.id = a.recipient_id
-        WHERE t.sim IS NOT NULL AND {not_released("t")}
-            AND NOT EXISTS (SELECT 1 FROM decisions AS d
-                            WHERE d.kind = 'sim_moved' AND d.task_id = t.id)
+        WHERE t.sim IS NOT NULL AND {not_released("t")} AND NOT {_MOVED}
         ORDER BY t.id, a.idx
         """
     )
@@ -265,7 +269,8 @@ def _beyond(caps: Caps, segments: Amounts, people: Amounts, days: int) -> str:
 
 
 def usage_fits(conn: sqlite3.Connection, _campaign_id: int | None) -> Finding:
-    """What a SIM was charged with is at least what its tasks of that period say."""
+    """What a SIM was charged with is at least what its tasks of that period say; of a task that
+    came to it with its port, what is still open."""
     rows = conn.execute(
         """
         SELECT sim, period, start_ms, end_ms, segments FROM sim_usage
@@ -277,8 +282,12 @@ def usage_fits(conn: sqlite3.Connection, _campaign_id: int | None) -> Finding:
         tasks = conn.execute(
             # index tasks_sim
             f"""
-            SELECT created_ms, parts FROM tasks AS t WHERE sim = ? AND {not_released("t")}
-            ORDER BY created_ms
+            SELECT created_ms, CASE WHEN {_MOVED} THEN (
+                    SELECT coalesce(sum(r.parts), 0) FROM attempts AS a
+                    JOIN recipients AS r ON r.id = a.recipient_id
+                    WHERE a.task_id = t.id AND a.live = 1)
+                ELSE parts END AS parts
+            FROM tasks AS t WHERE sim = ? AND {not_released("t")} ORDER BY created_ms
             """,
             (sim,),
         ).fetchall()

@@ -234,6 +234,7 @@ class _Account:
                     row.recipients + self.fresh[period],
                 ),
             )  # fmt: skip
+        self._charge_others(conn)
         conn.executemany(
             """
             INSERT INTO sim_contacts (sim, number, last_ms) VALUES (?, ?, ?)
@@ -241,6 +242,23 @@ class _Account:
             """,
             [(self.sim, number, self.now_ms) for number in self.contacted],
         )
+
+    def _charge_others(self, conn: sqlite3.Connection) -> None:
+        """Periods of another calendar that are not over, and later ones, which are there where
+        civil time was set back: what is claimed now may go on air in them too (primary key)."""
+        conn.executemany(
+            """
+            UPDATE sim_usage SET segments = segments + ?, recipients = recipients + ?
+            WHERE sim = ? AND period = ? AND start_ms >= ? AND end_ms > ? AND start_ms <> ?
+            """,
+            [
+                (
+                    self.segments, len(set(self.contacted)), self.sim, period,
+                    self.now_ms - _LONGEST_MS, self.now_ms, row.start_ms,
+                )
+                for period, row in self.rows.items()
+            ],
+        )  # fmt: skip
 
 
 def _keeps_contacts(
@@ -279,7 +297,7 @@ def _keeps_contacts(
     return True
 
 
-def give_back(conn: sqlite3.Connection, task_id: int, now_ms: int) -> None:
+def give_back(conn: sqlite3.Connection, task_id: int) -> None:
     """The open attempts of a task are proved unsent: each period they were charged to gets their
     segments back. Call it before the attempts are closed."""
     row = conn.execute(
@@ -291,7 +309,7 @@ def give_back(conn: sqlite3.Connection, task_id: int, now_ms: int) -> None:
         (task_id,),
     ).fetchone()
     if row is not None and row["sim"] is not None:
-        _add(conn, row["sim"], -row["parts"], row["created_ms"], now_ms)
+        _add(conn, row["sim"], -row["parts"], row["created_ms"])
 
 
 def charge_to_another(
@@ -323,18 +341,16 @@ def charge_to_another(
             conn, now_ms, "sim_moved", "its port holds another SIM now",
             gateway_id=gateway_id, task_id=row["id"],
         )  # fmt: skip
-        _add(conn, iccid, parts, row["created_ms"], now_ms)
+        _add(conn, iccid, parts, row["created_ms"])
 
 
-def _add(conn: sqlite3.Connection, sim: str, parts: int, since_ms: int, now_ms: int) -> None:
-    """Add to (or take from) every period of a SIM between two moments (primary key)."""
+def _add(conn: sqlite3.Connection, sim: str, parts: int, since_ms: int) -> None:
+    """Add to (or take from) every period of a SIM that was not over at a moment: all of them were
+    charged with what was claimed then (primary key)."""
     conn.executemany(
         """
         UPDATE sim_usage SET segments = max(0, segments + ?)
-        WHERE sim = ? AND period = ? AND start_ms BETWEEN ? AND ? AND end_ms > ?
+        WHERE sim = ? AND period = ? AND start_ms >= ? AND end_ms > ?
         """,
-        [
-            (parts, sim, period, since_ms - _LONGEST_MS, now_ms, since_ms)
-            for period in Period
-        ],
-    )  # fmt: skip
+        [(parts, sim, period, since_ms - _LONGEST_MS, since_ms) for period in Period],
+    )

@@ -188,6 +188,45 @@ def test_what_is_queued_on_a_port_is_charged_to_the_sim_that_comes_into_it(ledge
     assert [law for law in invariants(ledger.conn) if law.verdict == "broken"] == []
 
 
+def test_of_a_task_that_came_with_its_port_only_the_open_part_is_charged(ledger: Any) -> None:
+    (task,) = claim(ledger, ledger.campaign(3), no_caps())
+    ledger.report(task, sent=[1], counters=(2, 1, 0, 0))
+    other = "8986002"
+    claim(ledger, ledger.campaign(1, name="b", first=50), no_caps(), sim=other, port=2)
+    state = PortState(port=Port(1), code=3, iccid=other)
+    ledger.do(store_states, ledger.now, ledger.gateway(), None, [state], "poll")
+    assert usage(ledger, other).segments == Amounts(3, 3, 3)
+    assert usage_fits(ledger.conn, None).verdict == "holds"
+    ledger.conn.execute("UPDATE sim_usage SET segments = 2 WHERE sim = ?", (other,))
+    assert usage_fits(ledger.conn, None).verdict == "broken"
+
+
+def test_an_hour_that_a_clock_comes_back_to_counts_what_was_claimed_before_it(ledger: Any) -> None:
+    campaign_id = ledger.campaign(20)
+    claim(ledger, campaign_id, hour(10), count=1)
+    ledger.now = at(9, 58)  # set back
+    early, late = (claim(ledger, campaign_id, hour(10), count=4)[0] for _ in range(2))
+    ledger.now = at(10, 1)
+    assert usage(ledger).segments == Amounts(9, 9, 9)
+    ledger.do(release, early.id, ledger.now, "proved unsent")
+    assert usage(ledger).segments == Amounts(5, 5, 5)
+    ledger.report(late, sent=[1, 2, 3, 4], counters=(0, 4, 0, 0))
+    (task,) = claim(ledger, campaign_id, hour(10), task_size=10)
+    assert task.size == 5
+    assert usage_fits(ledger.conn, None).verdict == "holds"
+
+
+def test_an_hour_of_another_calendar_counts_on_while_it_is_not_used(ledger: Any) -> None:
+    zone = ZoneInfo("Asia/Kathmandu")
+    campaign_id = ledger.campaign(20)
+    ledger.now = at(10, 20)
+    claim(ledger, campaign_id, hour(10), count=2, zone=zone)
+    claim(ledger, campaign_id, hour(10, recipients=10), count=4)
+    assert usage(ledger, zone=zone).segments == Amounts(6, 6, 6)
+    assert usage(ledger).segments == Amounts(6, 6, 6)
+    assert usage_fits(ledger.conn, None).verdict == "holds"
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_happens_no_period_sees_more_on_air_than_its_cap(ledger: Any, seed: int) -> None:
     """Claims, reports late and early, releases and hours of silence; a message goes on air at any
