@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,27 @@ async def waits_after(world: Any, seconds: float, **launch: Any) -> list[Wait]:
         shown += campaign["waits"]
         nursery.cancel_scope.cancel()
     return shown
+
+
+async def shown_after(world: Any, seconds: float, run: Callable[[], Awaitable[Any]]) -> Any:
+    """The campaign as `status` shows it, so long after the engine was started; it ends then."""
+    shown: list[Any] = []
+
+    async def look() -> None:
+        await trio.sleep(seconds - 0.001)
+        shown.extend((await snapshot(world.runs[-1]))["campaigns"])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look)
+        assert await world.killed(seconds, run)
+    return shown[0]
+
+
+def canary(campaign: Any) -> tuple[str, str | None]:
+    """What it says of its canary, and until when."""
+    (wait,) = [w for w in campaign["waits"] if w["why"].startswith("canary: ")]
+    assert (wait["gateway"], wait["port"]) == (None, None)
+    return wait["why"].removeprefix("canary: "), wait["until"]
 
 
 async def test_each_port_says_until_when_its_pace_keeps_it(
@@ -62,6 +84,36 @@ async def test_missing_receipts_are_waited_for_until_they_count_as_none(
         assert (wait["gateway"], wait["port"]) == (None, None)
         assert wait["why"].startswith("receipts: 2 missing")
         assert wait["until"] > "2026-03-02T10:09"
+
+
+async def test_a_canary_on_trial_is_what_a_campaign_waits_for_also_after_a_restart(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    device = {"ports": 2, "sms_seconds": 10, "receipts_seconds": (900.0, 900.0)}
+    async with make_world(settings={"return-path": "assume"}, sim1=device) as world:
+        launch = partial(
+            world.launch, numbers(9), canary="4", pause_if=("undelivered>10%",),
+            settings={"receipt-wait": "300s"},
+        )  # fmt: skip
+        assert canary(await shown_after(world, 15, launch)) == ("0 of 4 outcomes are in", None)
+        begun = await shown_after(world, 60, world.resume)
+        again = await shown_after(world, 5, world.resume)
+        for campaign in (begun, again):
+            told, until = canary(campaign)
+            assert told == "0 of 4 outcomes are in, at most until 10:05 UTC"
+            assert "2026-03-02T10:05:00Z" < until < "2026-03-02T10:05:59Z"
+            assert campaign["waiting_for"] == f"canary: {told}"
+
+
+async def test_the_outcomes_of_a_canary_that_are_in_are_counted_without_receipts(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    settings = {"return-path": "assume", "task-size": "1"}
+    async with make_world(settings=settings, sim1={"ports": 1, "sms_seconds": 10}) as world:
+        launch = partial(world.launch, numbers(9), canary="3", receipts=False)
+        assert canary(await shown_after(world, 25, launch)) == ("1 of 3 outcomes are in", None)
+        later = await shown_after(world, 30, world.resume)
+        assert not [w for w in later["waits"] if w["why"].startswith("canary")]
 
 
 async def test_a_stopped_gateway_says_so_beside_one_that_sends(
