@@ -46,7 +46,7 @@ async def shown_after(world: Any, seconds: float, run: Callable[[], Awaitable[An
     return shown[0]
 
 
-def canary(campaign: Any) -> tuple[str, str | None]:
+def canary(campaign: Any) -> tuple[str, Any]:
     """What it says of its canary, and until when."""
     (wait,) = [w for w in campaign["waits"] if w["why"].startswith("canary: ")]
     assert (wait["gateway"], wait["port"]) == (None, None)
@@ -74,6 +74,31 @@ async def test_a_closed_window_is_told_with_its_end_for_every_gateway(
         waits = await waits_after(world, 30, numbers=numbers(4), **window)
         assert {w["gateway"] for w in waits} == {"sim1", "sim2"}
         assert {(w["port"], w["until"]) for w in waits} == {(None, "2026-03-02T12:30:00Z")}
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"deadline": "+1m"}, "cannot send any more before the deadline"),
+        ({"window": "09:00-10:01", "timezone": "UTC"}, "… before the window closes"),
+        (
+            {"window": "09:00-10:01", "timezone": "UTC", "recipient_time": True},
+            "… before the window closes",
+        ),
+    ],
+    ids=["deadline", "window", "several lanes"],
+)
+@pytest.mark.parametrize("after", [40, 55])
+async def test_too_little_time_is_told_with_what_ends_and_when(
+    autojump_clock: object, make_world: Callable[..., Any], options: dict[str, Any], why: str,
+    after: int,
+) -> None:  # fmt: skip
+    settings = {"return-path": "assume", "client-timeout": "10s"}
+    people = [*(f"9990000{nth:06d}" for nth in range(9)), "12125550100"]
+    async with make_world(settings=settings, sim1={"ports": 1, "sms_seconds": 30}) as world:
+        waits = await waits_after(world, after, numbers=people, **options)
+        told = [(w["why"], w["until"]) for w in waits]
+        assert told == [(why.replace("…", "cannot send any more"), "2026-03-02T10:01:00Z")]
 
 
 async def test_missing_receipts_are_waited_for_until_they_count_as_none(
