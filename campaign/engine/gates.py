@@ -77,6 +77,15 @@ def ends_of(
     return ends
 
 
+def closed_lane(run: Run, campaign: Campaign, lane: int) -> Shut:
+    """Why nothing more of a lane may start now, and until when."""
+    wall = run.env.wall()
+    picture = campaign.picture(wall)
+    if lane in picture.closed:
+        return _opening(run, campaign, {lane: picture.closed[lane]}, wall)
+    return _too_short(run, campaign, {lane: picture.open.get(lane)})
+
+
 def _too_short(run: Run, campaign: Campaign, closes: Mapping[int, datetime | None]) -> Shut:
     """The lanes that are open, if any, close too soon; whatever opens then rings."""
     return last_end(ends_of(run, campaign, closes).values())

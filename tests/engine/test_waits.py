@@ -11,10 +11,12 @@ import pytest
 import trio
 
 from campaign.engine.lifecycle import snapshot
-from campaign.engine.waits import stored_waits
+from campaign.engine.waits import entry, stored_waits
 from campaign.planner.options import CampaignOptions
 from campaign.planner.states import CampaignState
 from campaign.store.campaigns import CampaignRow
+from tests.engine.overtaking import hand_over
+from tests.engine.test_steering import beside
 
 Numbers = Callable[[int], list[str]]
 Wait = dict[str, Any]
@@ -99,6 +101,46 @@ async def test_too_little_time_is_told_with_what_ends_and_when(
         waits = await waits_after(world, after, numbers=people, **options)
         told = [(w["why"], w["until"]) for w in waits]
         assert told == [(why.replace("…", "cannot send any more"), "2026-03-02T10:01:00Z")]
+
+
+async def test_what_an_urgent_campaign_overtook_says_so_though_nobody_waits_for_a_claim(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    settings = {"return-path": "assume", "task-size": "1"}
+    async with make_world(settings=settings, sim1={"ports": 2, "sms_seconds": 20}) as world:
+        seen: list[Any] = []
+
+        async def work() -> None:
+            await trio.sleep(5)
+            await hand_over(world, "urgent", numbers(14)[8:], priority="urgent", receipts=False)
+            await trio.sleep(35)
+            seen.append((await snapshot(world.runs[-1], "c"))["campaigns"][0])
+            await trio.sleep(200)
+            seen.append((await snapshot(world.runs[-1], "c"))["campaigns"][0])
+
+        await beside(world, work, numbers=numbers(8), receipts=False)
+        overtaken, finished = seen
+        assert (overtaken["counts"]["pending"], overtaken["counts"]["assigned"]) == (0, 6)
+        assert overtaken["waits"] == [entry("sim1", None, "an urgent campaign goes first")]
+        assert overtaken["waiting_for"] == "sim1: an urgent campaign goes first"
+        assert (finished["state"], finished["waits"]) == ("finished", [])
+
+
+async def test_what_is_queued_in_a_window_that_is_closed_says_when_it_opens(
+    autojump_clock: object, make_world: Callable[..., Any]
+) -> None:
+    settings = {"return-path": "assume", "task-size": "1"}
+    people = [*(f"3319900000{nth}" for nth in range(5)), "999900000001"]
+    async with make_world(settings=settings, sim1={"ports": 1, "sms_seconds": 20}) as world:
+        waits = await waits_after(
+            world, 200, numbers=people, window="09:00-11:01", timezone="UTC", recipient_time=True
+        )
+        assert not world.sql("SELECT 1 FROM recipients WHERE state = 'pending'")
+        assert world.sql("SELECT DISTINCT state FROM tasks WHERE state <> 'closed'") == [
+            ("paused",)
+        ]
+        why = "the sending window opens at 2026-03-03 09:00 in Europe/Paris"
+        assert waits == [entry("sim1", None, why, "2026-03-03T08:00:00Z")]
 
 
 async def test_missing_receipts_are_waited_for_until_they_count_as_none(
