@@ -27,6 +27,7 @@ from campaign.service.program import launch as launch_campaign
 from campaign.service.program import resume as resume_campaigns
 from campaign.service.simulated import Simulation
 from campaign.service.sources import Network
+from campaign.service.waysout import check_routes
 from campaign.store.campaigns import get_campaign
 
 _SIMULATED_PORTS = 8
@@ -92,6 +93,7 @@ def launch(
     if dry_run:
         show_plan(context, plan_request(list_path, message, mms, chosen, simulate=simulate or 0))
         return
+    check_routes(context.site, chosen, simulate=simulate or 0, usual=not simulate_set)
     settled = settle_window(context.site, chosen, simulated=simulate is not None)
     if settled.off_loopback and not yes:
         _ask(context, settled.off_loopback)

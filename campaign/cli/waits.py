@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from campaign.protocol.ports import ranges
 from campaign.reports.cells import terminal_text
 
 
@@ -27,7 +28,7 @@ def wait_lines(waits: Iterable[Mapping[str, Any]]) -> list[str]:
         lines.append(_line(names, why, [same[0]["until"]]))
     for (why, gateway, _), same in groups.items():
         numbers = sorted(int(wait["port"]) for wait in same)
-        who = f"{gateway} port{'s' * (len(numbers) > 1)} {_ranges(numbers)}"
+        who = f"{gateway} port{'s' * (len(numbers) > 1)} {ranges(numbers)}"
         lines.append(_line(who, why, [wait["until"] for wait in same]))
     return lines
 
@@ -39,14 +40,3 @@ def _line(who: str, why: str, ends: Sequence[str | None]) -> str:
         first = "the first " if len(known) > 1 else ""
         when = f", {first}until {known[0][:10]} {known[0][11:19]} UTC"
     return terminal_text(f"{who}: {why}{when}" if who else f"{why}{when}")
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """`1-4, 7` for sorted numbers."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and parts[-1][-1] == number - 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)

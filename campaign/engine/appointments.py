@@ -28,16 +28,18 @@ def announce(run: Run, campaign: Campaign) -> None:
 
 async def keep_appointments(run: Run, campaign: Campaign) -> float | None:
     """Start a campaign, or end what is left of it, if it is time; returns when to look again on the
-    monotonic clock, None if it has no further appointment."""
+    monotonic clock (now: there is more to do first), None if it has no further appointment."""
     wall = run.env.wall()
     ahead: list[datetime] = []
     if campaign.state is CampaignState.SCHEDULED and campaign.start is not None:
         if wall < campaign.start:
             ahead.append(campaign.start)
         else:
-            await _begin(run, campaign, wall - campaign.start)
+            if await _begin(run, campaign, wall - campaign.start):
+                return run.env.monotonic()
     if campaign.is_over(wall):
-        await _expire(run, campaign, "the campaign's deadline is over")
+        if await _expire(run, campaign, "the campaign's deadline is over"):
+            return run.env.monotonic()
     elif campaign.deadline is not None:
         ahead.append(campaign.deadline)
     if not ahead:
@@ -45,19 +47,22 @@ async def keep_appointments(run: Run, campaign: Campaign) -> float | None:
     return run.env.monotonic() + min(_LOOK, (min(ahead) - wall).total_seconds())
 
 
-async def _begin(run: Run, campaign: Campaign, late: timedelta) -> None:
+async def _begin(run: Run, campaign: Campaign, late: timedelta) -> bool:
+    """Start it, or skip it if that is too late; True while it may have more to expire."""
     if late > MISSED and campaign.options.late == "skip":
-        await _expire(run, campaign, "nothing ran at its start, and --late is skip")
-        return
+        return await _expire(run, campaign, "nothing ran at its start, and --late is skip")
     why = f"{round(late.total_seconds())} s after its start" if late > MISSED else "its start"
     await run.write(begin_campaign, run.now_ms(), campaign.id, why)
     campaign.state = CampaignState.RUNNING
     run.notice(f"campaign {campaign.name} starts")
     run.ring()
+    return False
 
 
-async def _expire(run: Run, campaign: Campaign, why: str) -> None:
-    """Whoever still waits is not sent to any more; what is on devices is taken back elsewhere."""
+async def _expire(run: Run, campaign: Campaign, why: str) -> bool:
+    """Whoever still waits is not sent to any more; what is on devices is taken back elsewhere.
+
+    One batch a look: other campaigns have their appointments, too. False once nobody waits.
+    """
     campaign.ending = why
-    while await run.write(expire_some, run.now_ms(), campaign.id, why):
-        pass
+    return await run.write(expire_some, run.now_ms(), campaign.id, why) > 0

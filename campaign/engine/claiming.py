@@ -14,6 +14,7 @@ from campaign.engine.limits import PortRoom, limits_of, remember_too_large, room
 from campaign.engine.order import read_backlog, served
 from campaign.engine.preempting import Load, in_the_way, is_full
 from campaign.engine.reaching import Whereabouts, nobody_waits, note_dealt, whereabouts
+from campaign.engine.resting import resting
 from campaign.engine.returnpath import Held, return_path
 from campaign.engine.runtime import Run
 from campaign.engine.switching import leaving
@@ -50,7 +51,11 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
     is_due = work.due_ms is not None and work.due_ms <= run.now_ms()
     due_at = None if work.due_ms is None or is_due else run.monotonic_at(work.due_ms)
     if not work.pending and not is_due:
-        campaign.why.pop(gateway.name, None)
+        rests = resting(run, campaign, load)
+        if rests is None:
+            campaign.why.pop(gateway.name, None)
+        else:
+            _say(run, gateway, campaign, rests)
         nobody_waits(campaign)
         return [], due_at
     settings = run.settings(gateway, campaign.id)
@@ -82,9 +87,13 @@ async def claim(run: Run, gateway: Gateway, campaign: Campaign, load: Load) -> C
 
 
 def _say_why(run: Run, gateway: Gateway, campaign: Campaign, closed: Shut) -> None:
+    _say(run, gateway, campaign, Waiting(closed.why, closed.until))
+
+
+def _say(run: Run, gateway: Gateway, campaign: Campaign, waiting: Waiting) -> None:
     known = campaign.why.get(gateway.name)
-    campaign.why[gateway.name] = Waiting(closed.why, closed.until)
-    if known is None or known.why != closed.why:
+    campaign.why[gateway.name] = waiting
+    if known is None or known.why != waiting.why:
         run.changed.ring()  # whoever shows it may have looked already
 
 

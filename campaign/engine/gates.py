@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from campaign.engine.campaign import Campaign
 from campaign.engine.runtime import Run
-from campaign.planner.closing import PAUSE_BEFORE, TOO_SHORT
+from campaign.planner.closing import PAUSE_BEFORE, End, last_end
 from campaign.planner.lanes import Hours
 from campaign.planner.routing import Shut
 from campaign.planner.settings import Settings
@@ -53,10 +53,41 @@ async def open_lanes(
         lanes = {lane: lanes[lane] for lane in waiting if lane in lanes}
         if not lanes:
             closed = {n: picture.closed[n] for n in waiting if n in picture.closed}
+            if not closed:
+                return _too_short(run, campaign, {n: picture.open.get(n) for n in waiting})
             return await _closed_lanes(run, campaign, closed, wall)
     if not lanes:
-        return Shut(TOO_SHORT)  # whatever closes or opens then rings
+        return _too_short(run, campaign, picture.open)
     return lanes
+
+
+def ends_of(
+    run: Run, campaign: Campaign, closes: Mapping[int, datetime | None]
+) -> dict[int, End | None]:
+    """The ends of these open lanes, of each of which it is known when it closes (None: never)."""
+    wall, now = run.env.wall(), run.env.monotonic()
+    ends: dict[int, End | None] = {}
+    for lane, at in closes.items():
+        if at is None:
+            ends[lane] = None
+        else:
+            left = (at - wall).total_seconds()
+            ends[lane] = End(left - PAUSE_BEFORE, now + left, at == campaign.deadline)
+    return ends
+
+
+def closed_lane(run: Run, campaign: Campaign, lane: int) -> Shut:
+    """Why nothing more of a lane may start now, and until when."""
+    wall = run.env.wall()
+    picture = campaign.picture(wall)
+    if lane in picture.closed:
+        return _opening(run, campaign, {lane: picture.closed[lane]}, wall)
+    return _too_short(run, campaign, {lane: picture.open.get(lane)})
+
+
+def _too_short(run: Run, campaign: Campaign, closes: Mapping[int, datetime | None]) -> Shut:
+    """The lanes that are open, if any, close too soon; whatever opens then rings."""
+    return last_end(ends_of(run, campaign, closes).values())
 
 
 async def _closed_lanes(
@@ -65,7 +96,7 @@ async def _closed_lanes(
     """All who wait are in lanes that are closed."""
     first = _first(closed)
     if first is None:
-        return Shut(TOO_SHORT if not closed else "no window opens any more")
+        return Shut("no window opens any more")
     count = await run.store.read(waiting_in, campaign.id, first, _COUNTED)
     many = f"{count} recipients" if count < _COUNTED else f"{count} recipients or more"
     told = _opening(run, campaign, closed, wall)

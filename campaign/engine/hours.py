@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from campaign.engine.campaign import Campaign, ledger_time
 from campaign.engine.device import Gateway
+from campaign.engine.gates import ends_of
 from campaign.engine.runtime import Run
 from campaign.engine.steer import steer_gateway
 from campaign.planner.closing import PAUSE_BEFORE, before_close, pace_of
@@ -78,7 +79,6 @@ def within_hours(
     """A turn's grants cut down to what starts before the windows of these open lanes close."""
     if all(closes is None for closes in lanes.values()):
         return turn
-    wall = run.env.wall()
     options = campaign.options
     interval, per_port = options.parsed_interval, options.parsed_per_port
     gap = max(interval.high if interval else 0.0, per_port.gap if per_port else 0.0)
@@ -86,11 +86,7 @@ def within_hours(
         port.number: pace_of(port.window.seconds, gap, port.window.queued)
         for port in gateway.ports.values()
     }
-    left = {
-        lane: None if closes is None else (closes - wall).total_seconds() - PAUSE_BEFORE
-        for lane, closes in lanes.items()
-    }
-    return before_close(turn, paces, left)
+    return before_close(turn, paces, ends_of(run, campaign, lanes))
 
 
 def closing_times(lanes: Mapping[int, datetime | None]) -> dict[int, int]:

@@ -36,7 +36,7 @@ from campaign.store.campaigns import (
     get_campaign,
     twin_campaign,
 )
-from campaign.store.gateways import GatewayRow, get_gateway, list_gateways
+from campaign.store.gateways import GatewayRow, get_gateway, list_gateways, ports_by_gateway
 from campaign.store.summary import refusal_rows
 
 _CHUNK = 1000
@@ -139,7 +139,8 @@ async def intake(
     """
     gateways = await run.store.read(chosen_gateways, request.options.gateways)
     request.options.check()
-    request.options.parsed_routes.check_gateways(row.name for row in gateways)
+    known = await run.store.read(ports_by_gateway)
+    request.options.parsed_routes.check_places({row.name: known[row.name] for row in gateways})
     await run.store.read(check_trial, request.name, request.options)
     start, deadline = request.options.times(run.env.wall())
     max_chars = min(

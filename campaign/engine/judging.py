@@ -18,6 +18,7 @@ from campaign.engine.receiptwait import receipt_deadline
 from campaign.engine.runtime import Run
 from campaign.engine.steer import carry_out
 from campaign.engine.trial import trial_name
+from campaign.engine.waits import CANARY
 from campaign.planner.routing import Waiting
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.planner.thresholds import Threshold
@@ -39,7 +40,6 @@ _ARRIVED = (R.SENT, R.DELIVERED)
 _GOES = (CampaignState.RUNNING, CampaignState.WAITING)
 _MAY_PAUSE = (*_GOES, CampaignState.SCHEDULED)
 _OVER = (CampaignState.FINISHED, CampaignState.CANCELLED)
-_CANARY = "canary"
 
 
 async def judge(
@@ -50,6 +50,7 @@ async def judge(
     # a test goes at once, and is judged at once, whenever the campaign itself is to start
     goes = campaign.state in (_MAY_PAUSE if campaign.awaits_test else _GOES)
     if not goes or not any(tallies[state] for state in _OPEN):
+        campaign.why.pop(CANARY, None)
         return None
     if campaign.awaits_test:
         await _judge_test(run, campaign)
@@ -103,31 +104,41 @@ async def _judge_sample(
 ) -> float | None:
     """While the canary runs, whoever is not waiting in it or behind it is in flight or final.
 
-    Returns when the wait for its receipts is over, None while nothing but reports can end it.
+    With thresholds that ask for receipts, an outcome is in once its receipt is. Returns when the
+    wait for them is over, None while nothing but reports can end it.
     """
     left = (await read_backlog(run)).work.get(campaign.id, Work())
-    under_way = left.pending + tallies[R.HELD] + tallies[R.ASSIGNED]
-    campaign.why.pop(_CANARY, None)
-    if under_way:
-        sample = campaign.options.parsed_canary
-        if not left.pending and sample is not None:
-            size = sample.of(sum(tallies.values()))
-            so_far = f"{size - under_way} of the first {size} are final"
-            campaign.why[_CANARY] = Waiting(so_far)
+    if left.pending:  # it is still being sent: gateways and ports tell what it waits for
+        campaign.why.pop(CANARY, None)
         return None
     thresholds = campaign.options.sample_thresholds
     receipts = campaign.options.receipts and waits_for_receipts(thresholds)
-    if receipts and tallies[R.SENT]:
+    under_way = tallies[R.HELD] + tallies[R.ASSIGNED]
+    missing = under_way + (tallies[R.SENT] if receipts else 0)
+    if under_way:
+        campaign.why[CANARY] = Waiting(_so_far(campaign, tallies, missing))
+        return None
+    if missing:
         over = await receipt_deadline(run, campaign)
-        if run.env.monotonic() < over:
-            campaign.why[_CANARY] = Waiting(f"{tallies[R.SENT]} receipts are missing", over)
+        left_over = over - run.env.monotonic()
+        if left_over > 0:
+            until = run.later(left_over)[11:16]
+            so_far = f"{_so_far(campaign, tallies, missing)}, at most until {until} UTC"
+            campaign.why[CANARY] = Waiting(so_far, over)
             return over
     why = await run.write(_settle_sample, run.now_ms(), campaign.id, thresholds)
     if why is not None:
+        campaign.why.pop(CANARY, None)
         campaign.sampled = True
         run.ring()
         await _carry_out(run, campaign, why)
     return None
+
+
+def _so_far(campaign: Campaign, tallies: Mapping[RecipientState, int], missing: int) -> str:
+    sample = campaign.options.parsed_canary
+    size = missing if sample is None else sample.of(sum(tallies.values()))
+    return f"{max(0, size - missing)} of {size} outcomes are in"
 
 
 def _settle_sample(

@@ -71,6 +71,8 @@ async def follow(run: Run, ended: Ended) -> None:
 async def _look(run: Run, campaign: Campaign, ended: Ended) -> float | None:
     """Finish a campaign that is done; else when to look again at the latest."""
     appointment = await keep_appointments(run, campaign)
+    if appointment is not None and appointment <= run.env.monotonic():
+        return appointment  # nothing is judged while it expires: its canary did not end
     tallies = await run.store.read(counts, campaign.id)
     now = run.env.monotonic()
     campaign.finals.append((now, sum(n for state, n in tallies.items() if state not in _OPEN)))

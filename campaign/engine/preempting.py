@@ -11,7 +11,7 @@ one had paused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from campaign.engine.campaign import Campaign
@@ -23,7 +23,7 @@ from campaign.planner.shares import Priority
 from campaign.planner.states import TaskState
 from campaign.store.backlog import Queued, queued
 
-_IN_THE_WAY = Shut("an urgent campaign goes first")
+IN_THE_WAY = Shut("an urgent campaign goes first")
 _NOTHING: Mapping[int, Shut] = {}
 _MAY_GO_ON_AIR = (TaskState.INTENT, TaskState.ACCEPTED)
 
@@ -35,22 +35,28 @@ class Load:
 
     all: Mapping[int, int]
     urgent: Mapping[int, int]
+    queue: Sequence[Queued] = ()
+    """What all this was read from."""
+    resting: frozenset[int] = frozenset()
+    """Campaigns of which something is paused there, and stays so by itself."""
 
     def before(self, campaign: Campaign) -> Mapping[int, int]:
         return self.urgent if campaign.is_urgent else self.all
 
 
-def load_of(run: Run, gateway: Gateway, queue: Iterable[Queued]) -> Load:
+def load_of(run: Run, gateway: Gateway, queue: Sequence[Queued]) -> Load:
     """What a gateway's ports hold. What is paused but is to go on is about to be resumed."""
     busy: dict[int, int] = {}
     urgent: dict[int, int] = {}
+    resting: set[int] = set()
     for row in queue:
         if row.state is TaskState.PAUSED and _stays_paused(run, gateway, row):
+            resting.add(row.campaign_id)
             continue
         busy[row.port] = busy.get(row.port, 0) + row.messages
         if _is_urgent(run, row.campaign_id):
             urgent[row.port] = urgent.get(row.port, 0) + row.messages
-    return Load(busy, urgent)
+    return Load(busy, urgent, queue, frozenset(resting))
 
 
 def _stays_paused(run: Run, gateway: Gateway, row: Queued) -> bool:
@@ -62,7 +68,7 @@ def in_the_way(gateway: Gateway, campaign: Campaign) -> Mapping[int, Shut]:
     """The ports this campaign may not claim for although they could send, and why."""
     if campaign.is_urgent or not gateway.overtaken:
         return _NOTHING
-    return dict.fromkeys(gateway.overtaken, _IN_THE_WAY)
+    return dict.fromkeys(gateway.overtaken, IN_THE_WAY)
 
 
 def is_full(gateway: Gateway, busy: Mapping[int, int], queue_limit: int) -> bool:

@@ -19,6 +19,8 @@ RECEIPTS = "receipts"
 """What a campaign waits for when everything is sent; it is no gateway's name in `Campaign.why`."""
 ROUTES = "routes"
 """… and that nobody may serve some of its recipients now."""
+CANARY = "canary"
+"""… and when its first recipients were sent to and their outcomes are still to come."""
 
 
 def entry(
@@ -41,7 +43,7 @@ def waits_of(run: Run, campaign: Campaign) -> list[dict[str, Any]]:
     names = {gateway.name for gateway in run.gateways.values()} - stopped.keys()
     found: list[dict[str, Any]] = []
     for name, waiting in sorted(campaign.why.items()):
-        if name in (RECEIPTS, ROUTES):
+        if name in (RECEIPTS, ROUTES, CANARY):
             found.append(entry(None, None, f"{name}: {waiting.why}", _at(run, waiting.until)))
         elif name in names and waiting.ports:
             found += [

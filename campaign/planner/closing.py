@@ -6,11 +6,11 @@ that closes soon gets what fits, and goes first, for the others have time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from campaign.planner.routing import Turn, Wait
+from campaign.planner.routing import Shut, Turn, Wait
 from campaign.planner.split import Grant
 
 ASSUMED_SECONDS: Final = 10.0
@@ -21,6 +21,7 @@ PAUSE_BEFORE: Final = 3.0
 last moment for a message to start."""
 
 TOO_SHORT = "cannot send any more before the window closes"
+TOO_LATE = "cannot send any more before the deadline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,33 @@ def pace_of(measured: float | None, gap: float, outstanding: int) -> PortPace:
     return PortPace(outstanding, max(seconds, 0.001))
 
 
-def before_close(
-    turn: Turn, paces: Mapping[int, PortPace], left: Mapping[int, float | None]
-) -> Turn:
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of an open lane: how many seconds are left for a message to start, when it is over
+    on the monotonic clock, and whether that is the deadline, not a window that opens again."""
+
+    left: float
+    at: float
+    is_deadline: bool = False
+
+    @property
+    def shut(self) -> Shut:
+        """What is told of a lane where nothing fits in any more."""
+        return Shut(TOO_LATE if self.is_deadline else TOO_SHORT, self.at)
+
+
+def last_end(ends: Iterable[End | None]) -> Shut:
+    """What is told where nothing fits into any of these lanes: until the last of them is over."""
+    known = [end for end in ends if end is not None]
+    return max(known, key=lambda end: end.at).shut if known else Shut(TOO_SHORT)
+
+
+def before_close(turn: Turn, paces: Mapping[int, PortPace], ends: Mapping[int, End | None]) -> Turn:
     """A turn's grants cut down to what starts in time.
 
-    `left` is how many seconds each open lane has for a message to start (None: no end).
+    `ends` are those of the open lanes (None: no end).
     """
+    left = {lane: None if end is None else end.left for lane, end in ends.items()}
     if all(seconds is None for seconds in left.values()):
         return turn
     cut: list[Grant] = []
@@ -59,7 +80,8 @@ def before_close(
     for grant in turn.grants:
         kept = _cut(grant, paces[grant.port], left)
         if kept is None:
-            waits.append(Wait(grant.port, TOO_SHORT))
+            over = last_end(end for lane, end in ends.items() if grant.takes(lane))
+            waits.append(Wait(grant.port, over.why, over.until))
         else:
             cut.append(kept)
     return replace(turn, grants=tuple(cut), waits=tuple(waits))

@@ -20,6 +20,12 @@ from campaign.planner.verdicts import CANARY_THRESHOLD, SampleSize, parse_pause_
 from campaign.planner.windows import Window, zone_named
 from campaign.protocol.ports import AllPorts, parse_selection
 
+_WORDS = (
+    "ports", "rate", "segment_rate", "per_port", "interval", "window", "days", "timezone", "start",
+    "deadline", "canary", "at_most", "region", "phone_column",
+)  # fmt: skip
+"""Options that are one text each, which is not to be empty."""
+
 
 class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Options of `launch`, as written; the properties parse (and so check) them.
@@ -68,6 +74,7 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     def check(self) -> None:
         """Raise `UsageError` for the first option that cannot be."""
+        self._check_words()
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
         _ = self.parsed_at_most
         self._check_order()
@@ -80,11 +87,22 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
             raise UsageError(f"--late {self.late}: write start or skip")
         with_overrides(Settings(), self.settings)
 
+    def _check_words(self) -> None:
+        """Nothing at all is what a shell makes of a variable that is not set: no limit was meant,
+        and none would be kept."""
+        for name in _WORDS:
+            text = getattr(self, name)
+            if text is not None and not text.strip():
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} is empty: write a value, or leave --{option} out")
+
     @property
     def is_mms(self) -> bool:
         return self.subject is not None
 
     def _check_order(self) -> None:
+        if self.retries < 0:
+            raise UsageError(f"--retries {self.retries}: write 0 or more")
         _ = self.parsed_priority, self.parsed_canary, self.parsed_pause_if
         if self.share < 1:
             raise UsageError(

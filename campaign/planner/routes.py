@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from campaign.errors import LocalProtocolError, UsageError
 from campaign.planner.prefixes import Prefixes, split_pairs
-from campaign.protocol.ports import AllPorts, parse_selection
+from campaign.protocol.ports import AllPorts, parse_selection, ranges
 
 ANYWHERE = ""
 NOBODY = "!"
@@ -80,19 +80,28 @@ class Routes:
         return f"the route {prefix}={NOBODY} gives it to nobody"
 
     @property
-    def gateways(self) -> set[str]:
-        """Every gateway that a rule names."""
-        targets = [target for rule in self._rules.values() for target in targets_of(rule)]
-        return {target.gateway for target in targets if target.gateway is not None}
+    def _targets(self) -> list[Target]:
+        return [target for rule in self._rules.values() for target in targets_of(rule)]
 
-    def check_gateways(self, names: Iterable[str]) -> None:
-        """`UsageError` for a rule that names none of the campaign's gateways."""
-        known = sorted(names)
-        for name in sorted(self.gateways - set(known)):
+    def check_places(self, known: Mapping[str, Collection[int]]) -> None:
+        """`UsageError` for a rule that names a gateway the campaign does not use, or a port that
+        its gateway does not have. `known` are the ports by gateway, none where they are unknown."""
+        for name in sorted(
+            {t.gateway for t in self._targets if t.gateway is not None} - set(known)
+        ):
             raise UsageError(
                 f"--route names the gateway {name!r}, which this campaign does not use"
-                f" (it uses: {', '.join(known) or 'none'})"
+                f" (it uses: {', '.join(sorted(known)) or 'none'})"
             )
+        for target in self._targets:
+            there = frozenset() if target.gateway is None else frozenset(known[target.gateway])
+            missing = (target.ports or frozenset()) - there
+            if there and missing:
+                ports = "port" if len(missing) == 1 else "ports"
+                raise UsageError(
+                    f"--route names {ports} {ranges(missing)} of {target.gateway}, which has"
+                    f" {ranges(there)}"
+                )
 
 
 def _target(rule: str, text: str) -> Target:

@@ -20,6 +20,9 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
 }
 
+_ALL = 100.0
+"""Percent."""
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -33,7 +36,7 @@ class Threshold:
 
     @classmethod
     def parse(cls, text: str, *, option: str = "--fail-if") -> Threshold:
-        """Raises `UsageError` that shows the form."""
+        """Raises `UsageError` that shows the form, also for what can never be true."""
         match = _EXPRESSION.fullmatch(text)
         if match is None:
             raise UsageError(
@@ -44,7 +47,24 @@ class Threshold:
         except ValueError as error:
             known = ", ".join(RecipientState)
             raise UsageError(f"{option} {text!r}: states are {known}") from error
-        return cls(text, states, match[2], float(match[3]), bool(match[4]))
+        threshold = cls(text, states, match[2], float(match[3]), bool(match[4]))
+        if threshold.percent and threshold.number > _ALL:
+            raise UsageError(f"{option} {text!r}: a share lies between 0% and 100%")
+        if threshold.is_never:
+            raise UsageError(f"{option} {text!r}: that can never be true")
+        return threshold
+
+    @property
+    def is_never(self) -> bool:
+        """Whether no counts at all can meet it."""
+        most = self.percent and self.number >= _ALL
+        return (self.compare == "<" and self.number <= 0) or (self.compare == ">" and most)
+
+    @property
+    def is_always(self) -> bool:
+        """Whether all counts meet it."""
+        most = self.percent and self.number >= _ALL
+        return (self.compare == ">=" and self.number <= 0) or (self.compare == "<=" and most)
 
     def broken_by(self, campaign: Mapping[str, Any]) -> bool:
         """Whether a campaign object (as `launch --json` prints it) meets the expression."""

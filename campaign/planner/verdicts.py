@@ -48,9 +48,15 @@ class SampleSize:
 
 
 def parse_pause_if(texts: Sequence[str]) -> tuple[Threshold, ...]:
-    """The thresholds of --pause-if. Raises `UsageError`, also for a state that is not final."""
+    """The thresholds of --pause-if. Raises `UsageError`, also for a state that is not final, and
+    for what is true whatever happens."""
     thresholds = tuple(Threshold.parse(text, option="--pause-if") for text in texts)
     for threshold in thresholds:
+        if threshold.is_always:
+            raise UsageError(
+                f"--pause-if {threshold.text!r}: that is true whatever happens, so that nothing"
+                " would go on"
+            )
         for state in threshold.states:
             if state not in FINAL_RECIPIENT_STATES:
                 known = ", ".join(s for s in RecipientState if s in FINAL_RECIPIENT_STATES)

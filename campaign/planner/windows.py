@@ -162,9 +162,9 @@ def _days(text: str | None) -> frozenset[int]:
         return _EVERY_DAY
     days: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
+        first, dash, last = part.partition("-")
         begin = _day(first, text)
-        end = _day(last, text) if last else begin
+        end = _day(last, text) if dash else begin
         days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
     return frozenset(days)
 

@@ -55,6 +55,7 @@ from campaign.service.remarks import (
 )
 from campaign.service.site import Site
 from campaign.service.spooling import spooled
+from campaign.service.waysout import check_routes, simulated_names
 from campaign.store.attachments import StoredAttachment
 from campaign.store.campaigns import NewRecipient, Refusal, add_recipients, create_campaign
 from campaign.store.costs import parts_to_send
@@ -127,9 +128,8 @@ def plan(site: Site, request: PlanRequest) -> Plan:
 
     Raises `ListError`, `UsageError`, and `NothingToDo` when no row is valid.
     """
-    gateways = _gateways(site, request.options)
-    if gateways:
-        request.options.parsed_routes.check_gateways(row.name for row in gateways)
+    gateways = _gateways(site, request.options, request.simulate)
+    check_routes(site, request.options, simulate=request.simulate)
     files = read_attachments(request.mms)
     options = settle_window(
         site, request.options, simulated=not gateways or request.simulate > 0
@@ -219,13 +219,15 @@ def _mms_words(files: Sequence[StoredAttachment]) -> str:
     return f"{', '.join(item.name for item in files)} ({size} bytes)"
 
 
-def _gateways(site: Site, options: CampaignOptions) -> list[GatewayRow]:
-    """The devices a launch would use; none where none is registered yet."""
-    if not has_ledger(site) and not options.gateways:
-        return []
+def _gateways(site: Site, options: CampaignOptions, simulate: int) -> list[GatewayRow]:
+    """The devices a launch would use that are registered; none where none is yet."""
+    known = has_ledger(site)
     if not options.gateways:
-        return read(site, list_gateways)
-    return read(site, chosen_gateways, options.gateways)
+        return read(site, list_gateways) if known else []
+    there = {row.name for row in read(site, list_gateways)} if known else set()
+    brought = set(simulated_names(simulate)) - there
+    named = tuple(name for name in options.gateways if name not in brought)
+    return read(site, chosen_gateways, named) if named else []
 
 
 def _import(
@@ -324,7 +326,7 @@ def _around(
     if gateways and not request.simulate:
         known = functools.partial(outlook, deadline=deadline)
         return read(site, known, site.env.wall_ms(), options, gateways)
-    simulated: list[str | None] = [f"sim{number}" for number in range(1, request.simulate + 1)]
+    simulated: list[str | None] = [*simulated_names(request.simulate)]
     seconds = measured(SIMULATED_SECONDS) if simulated else SIM_SECONDS
     limits = limits_between(options, Settings())
     sims = [

@@ -7,11 +7,12 @@ import sqlite3
 from typing import Any
 
 from campaign.planner.prefixes import REST, Prefixes
+from campaign.store.unproved import unproved
 
 _SENT = ("sent", "delivered", "undelivered", "no_receipt")
 """The network took it, so it is paid for."""
-_MAYBE = ("unknown", "assigned")
-"""May have been sent."""
+_WAITING = ("pending", "held")
+"""Nothing of it is under way; an earlier attempt may have been sent."""
 
 
 def parts_to_send(
@@ -35,20 +36,39 @@ def parts_to_send(
 def parts_sent(
     conn: sqlite3.Connection, campaign_id: int, prefixes: Prefixes[Any]
 ) -> tuple[list[tuple[str | None, int]], list[tuple[str | None, int]]]:
-    """SMS parts by prefix: of recipients whose message the network took, and of those of whom it
-    is not known (unknown, or in flight now)."""
+    """SMS parts by prefix: of messages that the network took, and of those of which it is not
+    known (unknown, or in flight now).
+
+    Whoever was sent to again after an attempt that was never proved may have got two.
+    """
     prefix, arguments = _prefix_of(prefixes)
     rows = conn.execute(
+        # one pass over the recipients; attempts (index attempts_recipient) only of those who have
+        # earlier ones
         f"""
-        SELECT {prefix} AS prefix,
-            coalesce(sum(r.parts) FILTER (WHERE r.state IN {_SENT}), 0),
-            coalesce(sum(r.parts) FILTER (WHERE r.state IN {_MAYBE}), 0)
-        FROM recipients AS r WHERE r.campaign_id = :campaign GROUP BY 1
+        SELECT prefix,
+            coalesce(sum(parts * (CASE WHEN state IN {_SENT} THEN max(1, went) ELSE went END)), 0),
+            coalesce(sum(parts * (CASE WHEN state IN {_SENT} THEN max(0, open - (went = 0))
+                WHEN state = 'unknown' THEN max(1, open) WHEN state = 'assigned' THEN 1 + open
+                WHEN state IN {_WAITING} THEN open ELSE 0 END)), 0)
+        FROM (SELECT {prefix} AS prefix, r.parts, r.state,
+                {_tries("u.outcome = 'sent'")} AS went, {_tries(unproved("u", "v"))} AS open
+            FROM recipients AS r WHERE r.campaign_id = :campaign)
+        GROUP BY 1
         """,
         {"campaign": campaign_id, **arguments},
     ).fetchall()
     sent = [(row[0], row[1]) for row in rows if row[1]]
     return sent, [(row[0], row[2]) for row in rows if row[2]]
+
+
+def _tries(which: str) -> str:
+    """SQL: how many attempts `which` of a recipient who was or is to be tried again, else 0."""
+    return f"""
+        (CASE WHEN r.attempts > 1 OR (r.attempts > 0 AND r.state IN {_WAITING}) THEN (
+            SELECT count(*) FROM attempts AS u JOIN tasks AS v ON v.id = u.task_id
+            WHERE u.recipient_id = r.id AND {which}) ELSE 0 END)
+    """
 
 
 def _prefix_of(prefixes: Prefixes[Any]) -> tuple[str, dict[str, str]]:

@@ -231,6 +231,17 @@ def receiver_tokens(conn: sqlite3.Connection) -> dict[str, int]:
     return tokens
 
 
+def ports_by_gateway(conn: sqlite3.Connection) -> dict[str, frozenset[int]]:
+    """Every port that was ever seen of the registered devices, by name; none where a device has
+    not told its ports yet."""
+    rows = conn.execute("SELECT gateway_id, port FROM ports").fetchall()
+    found = {gateway.id: (gateway.name, set[int]()) for gateway in list_gateways(conn)}
+    for gateway_id, port in rows:
+        if gateway_id in found:
+            found[gateway_id][1].add(port)
+    return {name: frozenset(ports) for name, ports in found.values()}
+
+
 def list_ports(conn: sqlite3.Connection, gateway_id: int) -> list[PortRow]:
     rows = conn.execute(
         """

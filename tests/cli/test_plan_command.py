@@ -284,6 +284,7 @@ def test_rows_that_a_route_gives_to_nobody_are_counted_as_refused(run: Run, peop
     [
         (["--route", "999=gw9"], "--route names the gateway 'gw9'"),
         (["--route", "999=gw1:x"], "--route"),
+        (["--route", "999=gw1:2"], "--route names port 2 of gw1, which has 1\n"),
         (["--route", "999"], "write PREFIX=VALUE"),
         (["--spread", "random"], "--spread"),
         (["--cost", "999=much"], "a price is a number"),
@@ -297,6 +298,41 @@ def test_a_route_a_spread_or_a_price_that_cannot_be_is_a_usage_error(
     result = run(str(people), "--message", "Hello", *words)
     assert result.exit_code == 2
     assert why in result.stderr
+
+
+@pytest.mark.parametrize("how", [("--dry-run",), ()], ids=["dry run", "launch"])
+@pytest.mark.parametrize("registered", [True, False])
+@pytest.mark.parametrize(
+    ("route", "why"),
+    [
+        ("999=sim3", "--route names the gateway 'sim3', which this campaign does not use"),
+        ("999=sim2:7-10", "--route names ports 9-10 of sim2, which has 1-8"),
+    ],
+    ids=["gateway", "port"],
+)
+def test_routes_that_simulated_gateways_do_not_have_are_refused_before_any_is_started(
+    site: Site, people: Path, how: tuple[str, ...], registered: bool, route: str, why: str
+) -> None:
+    if registered:
+        register(site, "gw1", [3])
+    paths = ("--db", str(site.paths.db), "--optouts", str(site.optouts))
+    words = (str(people), "--message", "Hello", "--simulate", "2", "--route", route)
+    result = CliRunner().invoke(main, [*paths, "launch", *words, *how])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert why in result.stderr
+    assert not list(site.paths.db.parent.glob("*.log"))
+
+
+@pytest.mark.parametrize("registered", [True, False])
+@pytest.mark.parametrize("only", [(), ("sim2",)], ids=["all", "one gateway"])
+def test_a_dry_run_takes_the_routes_to_the_simulated_gateways_that_the_launch_brings(
+    site: Site, people: Path, registered: bool, only: tuple[str, ...]
+) -> None:
+    if registered:
+        register(site, "gw1", [3])
+    options = CampaignOptions(routes=("999=sim2:8",), gateways=only)
+    request = PlanRequest(people, "people.csv", "Hello", options, simulate=2)
+    assert plan(site, request).recipients == 100
 
 
 def test_the_load_of_each_port_and_the_pauses_are_shown(site: Site, run: Run, people: Path) -> None:

@@ -13,7 +13,9 @@ import trio
 from campaign.engine.verbs import perform
 from campaign.errors import UsageError
 from tests.engine.conftest import START
+from tests.engine.overtaking import store_campaign
 from tests.engine.test_hours import CALM, calm, starts
+from tests.engine.test_many_campaigns import people, run_for
 from tests.engine.test_steering import beside, do
 
 Numbers = Callable[[int], list[str]]
@@ -170,3 +172,23 @@ async def test_nobody_is_sent_to_again_after_the_deadline(
         later = world.env.wall_ms() + 300_000
         with pytest.raises(UsageError, match="deadline of campaign 'c' is over"):
             perform(world.conn, later, "retry", {"name": "c", "yes": True})
+
+
+async def test_while_many_expire_another_campaign_starts_at_its_time(
+    autojump_clock: object, make_world: Callable[..., Any]
+) -> None:
+    async with make_world(settings=CALM, sim1={"ports": 1, "sms_seconds": 6}) as world:
+        calm(world)
+        ending = store_campaign(world, "ending", people(1, 2500), receipts=False)
+        starting = store_campaign(world, "starting", people(2, 3), receipts=False)
+        then = world.env.wall_ms() + 30_000
+        world.sql("UPDATE campaigns SET deadline_ms = ? WHERE id = ?", then, ending)
+        world.sql(
+            "UPDATE campaigns SET state = 'scheduled', start_ms = ? WHERE id = ?", then, starting
+        )
+        await run_for(world, 60, ending, starting)
+        kinds = world.sql("SELECT kind FROM decisions WHERE kind IN ('expire', 'running')")
+        assert kinds == [("expire",), ("running",), ("expire",)]
+        assert not set(world.states("ending")) & {"pending", "held", "assigned"}
+        assert world.states("starting") == {"sent": 3}
+        world.check()

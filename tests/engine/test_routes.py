@@ -63,6 +63,16 @@ async def test_a_route_to_a_gateway_that_is_not_registered_is_an_error_before_th
         assert world.sql("SELECT count(*) FROM campaigns") == [(0,)]
 
 
+async def test_a_route_to_a_port_that_its_gateway_does_not_have_is_an_error_once_that_is_known(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={**MANY, "ports": 2}) as world:
+        await world.launch(numbers(1), name="first", routes=("*=sim1:2",))
+        with pytest.raises(UsageError, match=r"--route names port 9 of sim1, which has 1-2$"):
+            await world.launch(numbers(1), name="second", routes=("7=sim1:1-2+sim1:9",))
+        assert world.sql("SELECT name FROM campaigns") == [("first",)]
+
+
 async def test_who_no_port_may_serve_waits_with_words_and_holds_up_nobody(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

@@ -50,6 +50,54 @@ def test_what_cannot_be_is_refused_when_it_is_checked(options: CampaignOptions) 
         options.check()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ports", "rate", "segment_rate", "per_port", "interval", "window", "days", "timezone",
+        "start", "deadline", "canary", "at_most", "region", "phone_column",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_option_without_a_value_is_refused_and_never_taken_for_no_limit(
+    name: str, text: str
+) -> None:
+    option = name.replace("_", "-")
+    with pytest.raises(UsageError, match=f"^--{option} is empty: .* leave --{option} out"):
+        CampaignOptions(**{name: text}).check()  # type: ignore[arg-type]  # each is a text
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (CampaignOptions(rate="-1/s"), "'-1/s' is not a rate"),
+        (CampaignOptions(segment_rate="0/min"), "'0/min' is not a rate"),
+        (CampaignOptions(per_port="-3/min"), "'-3/min' is not a rate"),
+        (CampaignOptions(window="08:00-08:00"), "is never open"),
+        (CampaignOptions(days="mon-"), "days 'mon-'"),
+        (CampaignOptions(at_most="0/day"), "'0/day' is not a cap"),
+        (CampaignOptions(share=0), "--share counts from 1"),
+        (CampaignOptions(daily_per_sim=0), "--daily-per-sim 0"),
+        (CampaignOptions(retries=-1), "--retries -1"),
+    ],
+    ids=[
+        "rate",
+        "segment rate",
+        "per port",
+        "window",
+        "days",
+        "cap",
+        "share",
+        "daily",
+        "retries",
+    ],
+)
+def test_limits_that_would_let_nothing_go_are_refused(
+    options: CampaignOptions, complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        options.check()
+
+
 def test_chosen_ports_are_the_only_ones() -> None:
     options = CampaignOptions(ports="1-3,7")
     assert options.port_numbers() == frozenset({1, 2, 3, 7})

@@ -79,6 +79,15 @@ def test_two_rules_for_one_prefix_are_refused_unless_they_are_alike() -> None:
 
 
 def test_a_gateway_that_the_campaign_does_not_use_is_named() -> None:
-    ROUTES.check_gateways(["gw1", "gw2", "gw3"])
+    ROUTES.check_places(dict.fromkeys(["gw1", "gw2", "gw3"], ()))
     with pytest.raises(UsageError, match=r"'gw3', which this campaign does not use.*gw1, gw2"):
-        ROUTES.check_gateways(["gw1", "gw2"])
+        ROUTES.check_places(dict.fromkeys(["gw1", "gw2"], ()))
+
+
+def test_a_port_that_its_gateway_does_not_have_is_named_where_its_ports_are_known() -> None:
+    routes = Routes.parse(("86=gw1:4-6+gw2", "861=gw2:3", "1=@CMCC", "7=!"))
+    routes.check_places({"gw1": range(1, 7), "gw2": ()})
+    with pytest.raises(UsageError, match=r"names ports 5-6 of gw1, which has 1-4$"):
+        routes.check_places({"gw1": range(1, 5), "gw2": ()})
+    with pytest.raises(UsageError, match=r"names port 3 of gw2, which has 1-2, 4$"):
+        routes.check_places({"gw1": (), "gw2": (1, 2, 4)})

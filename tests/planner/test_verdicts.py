@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from campaign.errors import UsageError
 from campaign.planner.options import CampaignOptions
 from campaign.planner.states import FINAL_RECIPIENT_STATES, RecipientState
+from campaign.planner.thresholds import Threshold
 from campaign.planner.verdicts import (
     SampleSize,
     broken,
@@ -52,6 +53,33 @@ def test_pause_if_counts_final_states_only() -> None:
         CampaignOptions(pause_if=("pending>5%",)).check()
     with pytest.raises(UsageError, match="--pause-if 'nonsense': write STATE"):
         CampaignOptions(pause_if=("nonsense",)).check()
+
+
+@pytest.mark.parametrize("text", ["failed>500%", "failed+unknown>=100.5%", "sent<101 %"])
+@pytest.mark.parametrize("option", ["--pause-if", "--fail-if"])
+def test_a_share_of_more_than_all_is_refused(text: str, option: str) -> None:
+    with pytest.raises(UsageError, match=f"^{option} '.*': a share lies between 0% and 100%"):
+        Threshold.parse(text, option=option)
+    if option == "--pause-if":
+        with pytest.raises(UsageError, match="a share lies between"):
+            CampaignOptions(pause_if=("failed>5%", text)).check()
+
+
+@pytest.mark.parametrize("text", ["failed>100%", "failed<0", "sent<0%"])
+def test_a_threshold_that_nothing_can_meet_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="that can never be true"):
+        Threshold.parse(text)
+
+
+@pytest.mark.parametrize("text", ["failed>=0", "failed>=0%", "failed<=100%"])
+def test_a_pause_that_nothing_can_escape_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="true whatever happens"):
+        CampaignOptions(pause_if=(text,)).check()
+
+
+@pytest.mark.parametrize("text", ["failed>=100%", "failed==100%", "failed>0%", "sent<100%"])
+def test_the_bounds_of_a_share_can_be_asked_for(text: str) -> None:
+    CampaignOptions(pause_if=(text,)).check()
 
 
 @pytest.mark.parametrize(
