@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from campaign.errors import StaleEpoch
-from campaign.store.claims import ClaimedTask
+from campaign.store.claims import Claim
 from campaign.store.door import transaction
 from campaign.store.journal import begin_epoch
 
@@ -95,7 +95,7 @@ async def test_an_engine_that_slept_after_its_intent_posts_nothing_once_another_
     async with make_world(sim1={"ports": 1}) as world:
 
         def stopped(result: Any) -> None:
-            if isinstance(result, list) and any(isinstance(x, ClaimedTask) for x in result):
+            if isinstance(result, Claim) and result.tasks:
                 world.slept = timedelta(minutes=20)
                 with transaction(world.conn):
                     begin_epoch(world.conn)
@@ -113,11 +113,12 @@ async def test_an_engine_that_slept_after_its_intent_and_is_still_alone_posts_it
     async with make_world(sim1={"ports": 1}) as world:
 
         def suspended(result: Any) -> None:
-            if isinstance(result, list) and any(isinstance(x, ClaimedTask) for x in result):
+            if isinstance(result, Claim) and result.tasks:
                 world.slept += timedelta(minutes=20)
 
         world.after_commit = suspended
         await world.launch(numbers(5))
+        assert world.slept
         assert world.states() == {"delivered": 5}
         assert world.on_air() == Counter(numbers(5))
 
