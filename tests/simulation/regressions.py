@@ -11,6 +11,7 @@ from tests.simulation.scenario import Act, CampaignPlan, Crash, DevicePlan, Scen
 
 _ONE = ("99930000015001",)
 _FEW = tuple(f"99930{nth:05d}5{nth:03d}" for nth in range(1, 13))
+_MANY = tuple(f"99930{nth:05d}5{nth:03d}" for nth in range(1, 61))
 
 
 def _device(settings: dict[str, str], **plan: Any) -> DevicePlan:
@@ -94,6 +95,15 @@ REGRESSIONS: dict[str, Scenario] = {
         7,
         (_device({"return-path": "probe"}, pushes=("push-lost",) * 6),),
         (CampaignPlan("c1", _FEW, "Hello", {"receipts": False, "retries": 0}),),
+        calm=1.0,
+    ),
+    # what went out before was charged to an hour that civil time was set back from
+    "what is given back is taken from no hour that it was not charged to": Scenario(
+        8,
+        (_device({}, simulator={"sms_seconds": 6.0}),),
+        (CampaignPlan("c1", _MANY, "Hello", {"receipts": False}),),
+        (Act(5.0, "clock-step", seconds=60.0, count=2), Act(128.0, "cancel")),
+        (Crash(6.0, 3, 1.0),),
         calm=1.0,
     ),
 }
