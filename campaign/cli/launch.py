@@ -89,6 +89,8 @@ def launch(
       campaign launch sample_lists/personalised.csv --message "Hello {name|friend}" --simulate 2
     """
     thresholds = [Threshold.parse(text) for text in fail_if]
+    for threshold in thresholds:
+        threshold.check("--fail-if")
     chosen = campaign_options(mms=mms, **options)
     if dry_run:
         show_plan(context, plan_request(list_path, message, mms, chosen, simulate=simulate or 0))

@@ -52,7 +52,8 @@ async def _begin(run: Run, campaign: Campaign, late: timedelta) -> bool:
     if late > MISSED and campaign.options.late == "skip":
         return await _expire(run, campaign, "nothing ran at its start, and --late is skip")
     why = f"{round(late.total_seconds())} s after its start" if late > MISSED else "its start"
-    await run.write(begin_campaign, run.now_ms(), campaign.id, why)
+    if not await run.write(begin_campaign, run.now_ms(), campaign.id, why):
+        return False  # somebody paused or ended it meanwhile, and that is carried out now
     campaign.state = CampaignState.RUNNING
     run.notice(f"campaign {campaign.name} starts")
     run.ring()

@@ -140,7 +140,9 @@ async def intake(
     gateways = await run.store.read(chosen_gateways, request.options.gateways)
     request.options.check()
     known = await run.store.read(ports_by_gateway)
-    request.options.parsed_routes.check_places({row.name: known[row.name] for row in gateways})
+    request.options.parsed_routes.check_places(
+        {row.name: known.get(row.name, frozenset()) for row in gateways}
+    )
     await run.store.read(check_trial, request.name, request.options)
     start, deadline = request.options.times(run.env.wall())
     max_chars = min(

@@ -16,8 +16,8 @@ from campaign.planner.shares import Priority
 from campaign.planner.spread import Spread
 from campaign.planner.tariffs import Tariff
 from campaign.planner.thresholds import Threshold
-from campaign.planner.verdicts import CANARY_THRESHOLD, SampleSize, parse_pause_if
-from campaign.planner.windows import Window, zone_named
+from campaign.planner.verdicts import CANARY_THRESHOLD, SampleSize, check_pause_if, parse_pause_if
+from campaign.planner.windows import Window, check_days, zone_named
 from campaign.protocol.ports import AllPorts, parse_selection
 
 _WORDS = (
@@ -75,6 +75,7 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def check(self) -> None:
         """Raise `UsageError` for the first option that cannot be."""
         self._check_words()
+        check_days(self.days)
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
         _ = self.parsed_at_most
         self._check_order()
@@ -103,7 +104,8 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def _check_order(self) -> None:
         if self.retries < 0:
             raise UsageError(f"--retries {self.retries}: write 0 or more")
-        _ = self.parsed_priority, self.parsed_canary, self.parsed_pause_if
+        _ = self.parsed_priority, self.parsed_canary
+        check_pause_if(self.parsed_pause_if)
         if self.share < 1:
             raise UsageError(
                 "--share counts from 1: a campaign with twice as much gets twice as much"

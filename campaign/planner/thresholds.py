@@ -36,7 +36,7 @@ class Threshold:
 
     @classmethod
     def parse(cls, text: str, *, option: str = "--fail-if") -> Threshold:
-        """Raises `UsageError` that shows the form, also for what can never be true."""
+        """Raises `UsageError` that shows the form."""
         match = _EXPRESSION.fullmatch(text)
         if match is None:
             raise UsageError(
@@ -47,12 +47,15 @@ class Threshold:
         except ValueError as error:
             known = ", ".join(RecipientState)
             raise UsageError(f"{option} {text!r}: states are {known}") from error
-        threshold = cls(text, states, match[2], float(match[3]), bool(match[4]))
-        if threshold.percent and threshold.number > _ALL:
-            raise UsageError(f"{option} {text!r}: a share lies between 0% and 100%")
-        if threshold.is_never:
-            raise UsageError(f"{option} {text!r}: that can never be true")
-        return threshold
+        return cls(text, states, match[2], float(match[3]), bool(match[4]))
+
+    def check(self, option: str) -> None:
+        """Raise `UsageError` for what can never be true. Only newly written ones are asked: one
+        that was stored before stays as it is."""
+        if self.percent and self.number > _ALL:
+            raise UsageError(f"{option} {self.text!r}: a share lies between 0% and 100%")
+        if self.is_never:
+            raise UsageError(f"{option} {self.text!r}: that can never be true")
 
     @property
     def is_never(self) -> bool:

@@ -48,15 +48,9 @@ class SampleSize:
 
 
 def parse_pause_if(texts: Sequence[str]) -> tuple[Threshold, ...]:
-    """The thresholds of --pause-if. Raises `UsageError`, also for a state that is not final, and
-    for what is true whatever happens."""
+    """The thresholds of --pause-if. Raises `UsageError`, also for a state that is not final."""
     thresholds = tuple(Threshold.parse(text, option="--pause-if") for text in texts)
     for threshold in thresholds:
-        if threshold.is_always:
-            raise UsageError(
-                f"--pause-if {threshold.text!r}: that is true whatever happens, so that nothing"
-                " would go on"
-            )
         for state in threshold.states:
             if state not in FINAL_RECIPIENT_STATES:
                 known = ", ".join(s for s in RecipientState if s in FINAL_RECIPIENT_STATES)
@@ -64,6 +58,17 @@ def parse_pause_if(texts: Sequence[str]) -> tuple[Threshold, ...]:
                     f"--pause-if {threshold.text!r}: {state} is not final; these are: {known}"
                 )
     return thresholds
+
+
+def check_pause_if(thresholds: Sequence[Threshold]) -> None:
+    """Raise `UsageError` for a newly written one that can never be true, or always is."""
+    for threshold in thresholds:
+        threshold.check("--pause-if")
+        if threshold.is_always:
+            raise UsageError(
+                f"--pause-if {threshold.text!r}: that is true whatever happens, so that nothing"
+                " would go on"
+            )
 
 
 def waits_for_receipts(thresholds: Sequence[Threshold]) -> bool:

@@ -162,11 +162,17 @@ def _days(text: str | None) -> frozenset[int]:
         return _EVERY_DAY
     days: set[int] = set()
     for part in text.split(","):
-        first, dash, last = part.partition("-")
+        first, _, last = part.partition("-")
         begin = _day(first, text)
-        end = _day(last, text) if dash else begin
+        end = _day(last, text) if last else begin
         days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
     return frozenset(days)
+
+
+def check_days(text: str | None) -> None:
+    """Raise `UsageError` for a range without its end, which is read as its first day alone."""
+    if any(part.strip().endswith("-") for part in (text or "").split(",")):
+        raise UsageError(f"days {text!r}: write them as mon-sat or mon,wed,fri")
 
 
 def _day(word: str, text: str) -> int:

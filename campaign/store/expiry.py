@@ -26,9 +26,10 @@ _WAITING = {
 }
 
 
-def begin_campaign(conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str) -> None:
-    """scheduled -> running; any other is left as it is."""
-    move_from(conn, now_ms, campaign_id, (CampaignState.SCHEDULED,), CampaignState.RUNNING, why)
+def begin_campaign(conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str) -> bool:
+    """scheduled -> running; any other is left as it is: False."""
+    scheduled = (CampaignState.SCHEDULED,)
+    return move_from(conn, now_ms, campaign_id, scheduled, CampaignState.RUNNING, why)
 
 
 def expire_some(conn: sqlite3.Connection, now_ms: int, campaign_id: int, why: str) -> int:

@@ -287,7 +287,10 @@ def usage_fits(conn: sqlite3.Connection, _campaign_id: int | None) -> Finding:
                     JOIN recipients AS r ON r.id = a.recipient_id
                     WHERE a.task_id = t.id AND a.live = 1)
                 ELSE parts END AS parts
-            FROM tasks AS t WHERE sim = ? AND {not_released("t")} ORDER BY created_ms
+            FROM tasks AS t WHERE sim = ? AND {not_released("t")}
+                -- what was closed before it was claimed went out before civil time was set back
+                AND (closed_ms IS NULL OR closed_ms >= created_ms)
+            ORDER BY created_ms
             """,
             (sim,),
         ).fetchall()

@@ -97,7 +97,11 @@ def any_live_task(conn: sqlite3.Connection) -> bool:
 def gateways_in_use(conn: sqlite3.Connection, campaign_id: int) -> set[int]:
     """Devices on which tasks of a campaign live (few live at a time: index tasks_live)."""
     rows = conn.execute(
-        "SELECT DISTINCT gateway_id FROM tasks WHERE campaign_id = ? AND state <> 'closed'",
+        # by itself SQLite walks over all of the campaign that are closed
+        """
+        SELECT DISTINCT gateway_id FROM tasks INDEXED BY tasks_live
+        WHERE campaign_id = ? AND state <> 'closed'
+        """,
         (campaign_id,),
     )
     return {row["gateway_id"] for row in rows}

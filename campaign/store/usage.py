@@ -125,6 +125,33 @@ def count_charged(conn: sqlite3.Connection, sim: str, start_ms: int) -> tuple[in
     return int(segments), int(recipients)
 
 
+def count_again_if_set_back(conn: sqlite3.Connection, sim: str, now_ms: int) -> None:
+    """Civil time was set back if a period begins later than now (primary key).
+
+    That one is counted from its tasks once it comes; those of now hold what was claimed meanwhile,
+    too, for it may go on air in them.
+    """
+    gone = conn.executemany(
+        "DELETE FROM sim_usage WHERE sim = ? AND period = ? AND start_ms > ?",
+        [(sim, period, now_ms) for period in Period],
+    ).rowcount
+    if not gone:
+        return
+    rows = conn.execute(
+        "SELECT period, start_ms FROM sim_usage WHERE sim = ? AND start_ms <= ? AND end_ms > ?",
+        (sim, now_ms, now_ms),
+    ).fetchall()
+    for period, start_ms in rows:
+        segments, recipients = count_charged(conn, sim, start_ms)
+        conn.execute(
+            """
+            UPDATE sim_usage SET segments = max(segments, ?), recipients = max(recipients, ?)
+            WHERE sim = ? AND period = ? AND start_ms = ?
+            """,
+            (segments, recipients, sim, period, start_ms),
+        )
+
+
 def charge(
     conn: sqlite3.Connection,
     sims: Mapping[int, SimLimits],
@@ -174,6 +201,7 @@ class _Account:
 
     @classmethod
     def open(cls, conn: sqlite3.Connection, limits: SimLimits, now_ms: int) -> _Account:
+        count_again_if_set_back(conn, limits.sim, now_ms)
         rows = _rows(conn, limits.sim, now_ms, limits.zone)
         keeps = _keeps_contacts(conn, limits, rows, now_ms)
         if keeps:
@@ -244,8 +272,8 @@ class _Account:
         )
 
     def _charge_others(self, conn: sqlite3.Connection) -> None:
-        """Periods of another calendar that are not over, and later ones, which are there where
-        civil time was set back: what is claimed now may go on air in them too (primary key)."""
+        """Periods of another calendar that are not over: what is claimed now may go on air in them
+        too (primary key)."""
         conn.executemany(
             """
             UPDATE sim_usage SET segments = segments + ?, recipients = recipients + ?

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from campaign.engine.appointments import keep_appointments
 from campaign.engine.campaign import Campaign
 from campaign.engine.lifecycle import Ended, follow
 from campaign.engine.recover import recover
@@ -74,6 +75,20 @@ async def test_nor_does_an_alarm_that_begins(
         assert stored(world) == AFTER[verb]
         assert campaign.state is CampaignState.RUNNING  # until the verb is carried out
         assert world.sql("SELECT waiting_for FROM campaigns") == [(None,)]
+
+
+@verbs
+async def test_nor_does_its_start(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, verb: str
+) -> None:
+    async with make_world() as world:
+        run, campaign = await known_as(world, numbers(2), CampaignState.SCHEDULED)
+        campaign.start = run.env.wall()
+        commit(world, verb)
+        await keep_appointments(run, campaign)
+        assert stored(world) == AFTER[verb]
+        assert campaign.state is CampaignState.SCHEDULED  # until the verb is carried out
+        assert world.notices == []
 
 
 @verbs

@@ -59,7 +59,7 @@ def test_pause_if_counts_final_states_only() -> None:
 @pytest.mark.parametrize("option", ["--pause-if", "--fail-if"])
 def test_a_share_of_more_than_all_is_refused(text: str, option: str) -> None:
     with pytest.raises(UsageError, match=f"^{option} '.*': a share lies between 0% and 100%"):
-        Threshold.parse(text, option=option)
+        Threshold.parse(text, option=option).check(option)
     if option == "--pause-if":
         with pytest.raises(UsageError, match="a share lies between"):
             CampaignOptions(pause_if=("failed>5%", text)).check()
@@ -68,7 +68,15 @@ def test_a_share_of_more_than_all_is_refused(text: str, option: str) -> None:
 @pytest.mark.parametrize("text", ["failed>100%", "failed<0", "sent<0%"])
 def test_a_threshold_that_nothing_can_meet_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="that can never be true"):
-        Threshold.parse(text)
+        Threshold.parse(text).check("--fail-if")
+
+
+def test_what_was_stored_before_it_was_refused_is_still_carried_out() -> None:
+    options = CampaignOptions(pause_if=("failed>500%", "sent<0", "failed>=0"), days="mon-")
+    assert [threshold.number for threshold in options.parsed_pause_if] == [500, 0, 0]
+    assert options.parsed_window is None or options.parsed_window.days == frozenset({0})
+    with pytest.raises(UsageError):
+        options.check()
 
 
 @pytest.mark.parametrize("text", ["failed>=0", "failed>=0%", "failed<=100%"])

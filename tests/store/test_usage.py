@@ -216,6 +216,36 @@ def test_an_hour_that_a_clock_comes_back_to_counts_what_was_claimed_before_it(le
     assert usage_fits(ledger.conn, None).verdict == "holds"
 
 
+@pytest.mark.parametrize("ahead", [24 * HOUR, 31 * 24 * HOUR])
+def test_a_clock_that_was_ahead_for_a_message_takes_nothing_from_the_days_to_come(
+    ledger: Any, ahead: int
+) -> None:
+    campaign_id = ledger.campaign(40)
+    caps = Caps(Amounts(day=10, month=10 if ahead > 24 * HOUR else 100))
+    ledger.now += ahead
+    (first,) = claim(ledger, campaign_id, caps, count=1)
+    ledger.now -= ahead  # set right
+    (today,) = claim(ledger, campaign_id, caps, count=5)
+    for task in (first, today):
+        ledger.report(task, sent=range(1, task.size + 1), counters=(0, task.size, 0, 0))
+    assert usage(ledger).segments.day == 6
+    ledger.now += ahead
+    (task,) = claim(ledger, campaign_id, caps, count=20, task_size=20)
+    assert task.size == 10
+    assert usage_fits(ledger.conn, None).verdict == "holds"
+
+
+def test_an_hour_that_a_clock_is_set_back_into_holds_what_is_in_flight(ledger: Any) -> None:
+    campaign_id = ledger.campaign(40)
+    ledger.now = at(9, 50)
+    (early,) = claim(ledger, campaign_id, hour(10), count=5)
+    ledger.report(early, sent=[1, 2, 3, 4, 5], counters=(0, 5, 0, 0))
+    ledger.now = at(10, 5)
+    claim(ledger, campaign_id, hour(10), count=10)
+    ledger.now = at(9, 40)  # set back: the ten may go on air now
+    assert claim(ledger, campaign_id, hour(10), count=5) == []
+
+
 def test_an_hour_of_another_calendar_counts_on_while_it_is_not_used(ledger: Any) -> None:
     zone = ZoneInfo("Asia/Kathmandu")
     campaign_id = ledger.campaign(20)
