@@ -11,7 +11,7 @@ from campaign.engine.bell import Bell
 from campaign.gateway.client import Device
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.quotas import Usage
-from campaign.planner.reach import Ground
+from campaign.planner.reach import Place
 from campaign.planner.routing import Waiting
 from campaign.planner.settings import Settings
 from campaign.planner.switching import SlotSim
@@ -117,6 +117,15 @@ class Port:
         self.back_offs = min(self.back_offs + 1, 10)
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look at a gateway's ports: it holds while the mark is the same, at most until then."""
+
+    places: tuple[Place, ...]
+    mark: tuple[int, int]
+    until: float
+
+
 @dataclass
 class Gateway:
     """One device in this run."""
@@ -152,8 +161,10 @@ class Gateway:
     subscription_trouble: str | None = None
     crowded: Waiting | None = None
     """What its ports wait for, as the first campaign of a turn found it, while all are full."""
-    grounds: dict[Hashable, Ground] = field(default_factory=dict)
-    """The ports as they stand in this turn, by what campaigns may use of them."""
+    turns: int = 0
+    """How often it was looked at for something to send."""
+    sights: dict[Hashable, Sight] = field(default_factory=dict)
+    """Its ports as they stood at the last look, by what campaigns may use of them (`places`)."""
     bell: Bell = field(default_factory=Bell)
     duties: Bell = field(default_factory=Bell)
     """Rung for whoever looks after doubt and fences."""

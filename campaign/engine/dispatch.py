@@ -69,7 +69,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     load = load_of(run, gateway, queue)
     gateway.crowded = None
     gateway.usages.clear()
-    gateway.grounds.clear()
+    gateway.turns += 1
     take_over_recalled(gateway)
     for port in gateway.ports.values():
         port.window = port.window.holding(load.all.get(port.number, 0), run.env.monotonic())

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from campaign.engine.campaign import Campaign
-from campaign.engine.device import Gateway, Port
-from campaign.engine.limits import limits_of, rooms, sim_of
+from campaign.engine.device import Gateway
+from campaign.engine.limits import sim_of
+from campaign.engine.places import ground_of
 from campaign.engine.runtime import Run
 from campaign.engine.waits import ROUTES
 from campaign.planner.lanes import Lane
-from campaign.planner.reach import Ground, Place, Reach, reach
+from campaign.planner.reach import Reach, reach
 from campaign.planner.routing import Shut, Waiting
 from campaign.planner.spread import Spread, last_served, ranks
 from campaign.store.claims import ClaimedTask
@@ -49,7 +50,7 @@ async def whereabouts(
     lanes = [campaign.lanes.get(number) or Lane(number) for number in waiting]
     found = reach(
         lanes,
-        await _ground(run, campaign, gateway),
+        await ground_of(run, campaign),
         now,
         sticky_wait=run.settings(gateway, campaign.id).sticky_wait,
         missed=campaign.missed_sims,
@@ -72,40 +73,6 @@ def _say(campaign: Campaign, shut: Shut | None) -> None:
         campaign.why.pop(ROUTES, None)
     else:
         campaign.why[ROUTES] = Waiting(shut.why, shut.until)
-
-
-async def _ground(run: Run, campaign: Campaign, here: Gateway) -> Ground:
-    """The ports as they stand this turn; campaigns that may use the same ones share the answer."""
-    limits = [limits_of(run, gateway, campaign) for gateway in run.gateways_of(campaign)]
-    capped = any(limit.caps or limit.balance_floor is not None for limit in limits)
-    options = campaign.options
-    key = (options.gateways, options.ports, options.is_mms, campaign.id if capped else None)
-    if key not in here.grounds:
-        here.grounds[key] = Ground(await places_of(run, campaign))
-    return here.grounds[key]
-
-
-async def places_of(run: Run, campaign: Campaign) -> list[Place]:
-    """Every port that the campaign may use, whether it could send now or not."""
-    now = run.env.monotonic()
-    found: list[Place] = []
-    for gateway in run.gateways_of(campaign):
-        sends = gateway.ready and not gateway.row.stopped and not gateway.held
-        room = await rooms(run, gateway, campaign, limits_of(run, gateway, campaign))
-        used_up = {number for number, left in room.items() if left.shut is not None}
-        for port in gateway.ports.values():
-            if campaign.takes_port(port.number):
-                opened = sends and port.number not in used_up and _could_send(port, now)
-                sim = sim_of(gateway, port)
-                found.append(
-                    Place(gateway.id, gateway.name, port.number, port.operator, sim, opened)
-                )
-    return found
-
-
-def _could_send(port: Port, now: float) -> bool:
-    resting = port.rests_until is not None and now < port.rests_until
-    return port.usable and not resting and port.switch is None
 
 
 async def _ranked(run: Run, gateway: Gateway, campaign: Campaign) -> dict[int, int]:

@@ -17,6 +17,7 @@ from campaign.engine.device import Gateway, Port
 from campaign.env import Env
 from campaign.gateway.client import Device
 from campaign.planner.limits import Limits
+from campaign.planner.reach import Ground, Place
 from campaign.planner.routing import active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.shares import Queue
@@ -104,6 +105,8 @@ class Run:
     inbox_start: int = 0
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
+    seen: dict[Hashable, tuple[tuple[tuple[Place, ...], ...], Ground]] = field(default_factory=dict)
+    """What each view of the gateways' ports came to, and from which looks (`places`)."""
     _usable: dict[Hashable, tuple[float, int]] = field(default_factory=dict)
     _wall: datetime | None = None
     _mono: float = 0.0

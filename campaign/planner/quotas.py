@@ -94,7 +94,7 @@ class Amounts:
                 return self.month
 
     def __bool__(self) -> bool:
-        return any(self.of(period) is not None for period in Period)
+        return not (self.hour is None and self.day is None and self.month is None)
 
     def tightest(self, other: Amounts) -> Amounts:
         """The lower of both, period by period."""
