@@ -148,7 +148,7 @@ def _plan(run: Run, chance: _Chance) -> Turn:
         return Turn((), held=paced)
     one_by_one = gateway.is_old or held is not None
     overtaken = in_the_way(gateway, campaign)
-    turn = plan_turn(
+    return plan_turn(
         gateway.id,
         [
             _facts(chance, port, overtaken)
@@ -163,10 +163,6 @@ def _plan(run: Run, chance: _Chance) -> Turn:
         and not (gateway.is_old or gateway.pushed)
         and chance.settings.return_path != "assume",
     )
-    if held is not None and turn.grants:
-        gateway.probes += 1
-        gateway.last_probe = chance.now
-    return turn
 
 
 def _facts(chance: _Chance, port: Port, overtaken: Mapping[int, Shut]) -> PortFacts:
@@ -222,7 +218,10 @@ async def _write_down(run: Run, chance: _Chance, turn: Turn) -> Claimed:
         for grant in turn.grants:
             campaign.nobody[gateway.id, grant.port] = chance.now + _AFTER_NOBODY
     if not claimed:
-        return [], chance.now + _LOOK_AGAIN
+        return [], chance.now + (_AFTER_NOBODY if found.halted else _LOOK_AGAIN)
+    if chance.held is not None:
+        gateway.probes += 1
+        gateway.last_probe = chance.now
     note_dealt(gateway, campaign, (grant.port for grant in turn.grants), claimed)
     for task in claimed:
         port = gateway.ports[task.port]

@@ -61,6 +61,7 @@ async def _keep(run: Run, campaign: Campaign) -> None:
         "recipients": demand.messages,
         "segments": demand.parts,
         "failures": around.conditions.failures,
+        "assumed": sum(not sim.is_measured for sim in around.sims),
         **forecast_json(found),
     }
     await run.write(keep_forecast, campaign.id, planned)

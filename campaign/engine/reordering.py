@@ -25,7 +25,7 @@ def reorder(conn: sqlite3.Connection, now_ms: int, parameters: Mapping[str, Any]
     asked = {name: parameters.get(name) for name in ("priority", "share")}
     changes = {name: value for name, value in asked.items() if value is not None}
     options = msgspec.structs.replace(campaign.options, **changes)
-    options.check()
+    options.check_order()  # what else an earlier version took is not asked about now
     if options != campaign.options:
         set_options(conn, campaign.id, options)
         why = f"priority {options.priority}, share {options.share}"

@@ -78,7 +78,7 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         check_days(self.days)
         _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
         _ = self.parsed_at_most
-        self._check_order()
+        self.check_order()
         _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff, self.parsed_segment_rate
         self._check_caps()
         self.allows_port(1)
@@ -101,7 +101,8 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def is_mms(self) -> bool:
         return self.subject is not None
 
-    def _check_order(self) -> None:
+    def check_order(self) -> None:
+        """What says how it stands to other campaigns, and to its own first results."""
         if self.retries < 0:
             raise UsageError(f"--retries {self.retries}: write 0 or more")
         _ = self.parsed_priority, self.parsed_canary

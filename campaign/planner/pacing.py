@@ -9,6 +9,8 @@ FIRST_WINDOW = 10
 """Messages queued on a port of unknown pace: about a minute at the six seconds a SIM needs."""
 
 _GROWTH = 4
+_LEAST = 2
+"""Messages given to a port of known pace, however slow; only back-pressure gives less."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class PortWindow:
         if elapsed <= 0 or (left and done < self.size / 2):
             return replace(self, done=done, queued=left)
         wanted = min(done / elapsed * port_window, self.size * _GROWTH)
-        size = max(1, min(math.ceil(wanted), limit))
+        # one waits while one is on air: a slow port would stand idle from report to post
+        size = max(1, min(max(_LEAST, math.ceil(wanted)), limit))
         return PortWindow(
             size=size, queued=left, busy_since=now if left else None, seconds=elapsed / done
         )

@@ -68,6 +68,11 @@ class PlannedSim:
     zone: tzinfo = UTC
     operator: str = ""
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether its pace was seen, not assumed."""
+        return self.seconds != SIM_SECONDS
+
     def serves(self, group: Group) -> bool:
         return may_serve(group.route, self.gateway or "", self.port, self.operator)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from campaign.planner.workload import SIM_SECONDS
 from campaign.store.campaigns import CampaignRow
 from campaign.store.foreseen import kept_forecast, refused_tries, sent_by_port
 from campaign.store.tasks import last_closed
@@ -52,6 +53,8 @@ class Planned:
     failures: int
     refused_tries: int
     ports: tuple[PlannedPort, ...]
+    assumed: int = 0
+    """Ports whose pace nobody had measured when the plan was made."""
 
     @property
     def finish_off(self) -> float | None:
@@ -77,7 +80,16 @@ class Planned:
             Compared("recipients sent", str(self.recipients), str(self.sent)),
             Compared("SMS parts", str(self.segments), str(self.sent_segments)),
             Compared("refused tries", str(self.failures), str(self.refused_tries)),
+            *self._pace,
         )
+
+    @property
+    def _pace(self) -> tuple[Compared, ...]:
+        """Where the plan had to assume how fast SIMs send, the report says so."""
+        if not self.assumed:
+            return ()
+        planned = f"{SIM_SECONDS[1]:g} s an SMS"
+        return (Compared("pace", planned, "", f"assumed on {self.assumed} ports: first use"),)
 
     def json(self) -> dict[str, Any]:
         """As the report's JSON shows it."""
@@ -94,6 +106,7 @@ class Planned:
             "recipients": {"planned": self.recipients, "actual": self.sent},
             "segments": {"planned": self.segments, "actual": self.sent_segments},
             "failures": {"planned": self.failures, "actual": self.refused_tries},
+            "ports_of_assumed_pace": self.assumed,
             "per_port": [
                 {
                     "gateway": port.gateway,
@@ -130,6 +143,7 @@ def plan_against_actual(conn: sqlite3.Connection, campaign: CampaignRow) -> Plan
         failures=sum(port["messages"] - port["recipients"] for port in kept["per_port"]),
         refused_tries=refused_tries(conn, campaign.id),
         ports=ports,
+        assumed=kept.get("assumed", 0),
     )
 
 

@@ -16,8 +16,11 @@ from campaign.planner.advice import (
 )
 from campaign.planner.forecast import Forecast
 from campaign.planner.lanes import Lane
+from campaign.planner.options import CampaignOptions
+from campaign.planner.spread import Spread
 from campaign.planner.tariffs import Cost
 from campaign.planner.windows import Window
+from campaign.planner.workload import SIM_SECONDS
 from campaign.protocol.text import Encoding, encoding_of
 from campaign.store.draft import DraftFigures
 
@@ -118,8 +121,17 @@ def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
         yield f"the sending window ({window.text}) is closed now, it opens {opens:%Y-%m-%d %H:%M}"
 
 
-def forecast_warnings(found: Forecast, around: Outlook) -> Iterator[str]:
-    """What the forecast knows of failures, other campaigns and the deadline."""
+def forecast_warnings(found: Forecast, around: Outlook, options: CampaignOptions) -> Iterator[str]:
+    """What the forecast knows of failures, other campaigns and the deadline, and what it does not
+    take into account."""
+    known = [sim for sim in around.sims if sim.known]
+    unmeasured = sum(not sim.is_measured for sim in known)
+    if unmeasured:
+        yield (
+            f"the pace of {unmeasured} of {len(known)} ports was never measured:"
+            f" {SIM_SECONDS[1]:g} s an SMS are assumed"
+        )
+    yield from _unforeseen(options)
     for route, count in found.unserved:
         yield (
             f"{count} recipient{'s' * (count != 1)} would wait: no known port may serve"
@@ -139,6 +151,15 @@ def forecast_warnings(found: Forecast, around: Outlook) -> Iterator[str]:
     spent = sum(port.quota_out is not None for port in found.ports)
     if spent:
         yield f"{spent} of {len(found.ports)} SIMs use up a quota on the way"
+
+
+def _unforeseen(options: CampaignOptions) -> Iterator[str]:
+    if options.canary:
+        yield "the time in which the canary's reports are awaited is not in the forecast"
+    if options.parsed_spread is Spread.STICKY:
+        yield "the forecast lets every recipient go to any SIM, not to that of earlier messages"
+    if options.settings_over({}).auto_switch:
+        yield "SIMs in other slots are not in the forecast: with auto-switch it may end earlier"
 
 
 _ZONES_NAMED = 5

@@ -56,6 +56,8 @@ class Claim:
     """Somebody waits, but nobody of them may go to these ports; nobody was skipped."""
     too_large: bool = False
     """… since the SIMs have no room for what they are to get."""
+    halted: bool = False
+    """The campaign no longer runs: whoever halted it rings."""
 
 
 def start_tids(conn: sqlite3.Connection, rng: random.Random) -> None:
@@ -80,7 +82,7 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> Clai
         (order.campaign_id,),
     ).fetchone()
     if state is None or state["state"] not in (CampaignState.RUNNING, CampaignState.WAITING):
-        return Claim()
+        return Claim(halted=True)
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
     picked = pick(conn, order, state["last"], tally)

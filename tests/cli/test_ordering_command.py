@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from campaign.cli import main
-from campaign.store.campaigns import get_campaign
+from campaign.store.campaigns import get_campaign, set_options
 from campaign.store.gateways import add_gateway
 from campaign.store.journal import begin_epoch
 from campaign.store.opening import open_ledger
@@ -93,3 +94,12 @@ def test_a_launch_that_cannot_be_is_refused_before_anything_starts(
     done = run("launch", str(tmp_path / "list.csv"), "--message", "Hi", "--yes", *flags)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_another_option_that_would_be_refused_today_is_in_no_priority_s_way(
+    run: Run, bench: Bench
+) -> None:
+    row = bench.do(get_campaign, "spring")
+    old = msgspec.structs.replace(row.options, window="", retries=2)
+    bench.do(set_options, row.id, old)
+    assert run("priority", "spring", "high").exit_code == 0

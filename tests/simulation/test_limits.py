@@ -57,7 +57,7 @@ ALONE = {
     "campaign segment-rate": Limited(
         19, (_BOX, replace(_BOX, name="sim2")), hours=4, segment_gap=20.0, parts=2
     ),
-    "window": Limited(9, (replace(_BOX, air=30.0),), hours=30, window=(12, 14)),
+    "window": Limited(9, (replace(_BOX, air=60.0),), hours=30, window=(12, 14)),
     "segments": Limited(10, (replace(_BOX, caps=Caps(hour=40)),), hours=6, parts=2),
     "crashes": Limited(
         11, (replace(_BOX, caps=Caps(hour=30, gap=30.0)),), hours=8, crashes=(2000.0, 9000.0)
