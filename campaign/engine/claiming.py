@@ -29,7 +29,7 @@ from campaign.store.claims import ClaimedTask, claim_due, wake_due
 from campaign.store.picking import ClaimOrder
 
 _AFTER_NOBODY = 1.0
-_LOOK_AGAIN = 0.05
+_LOOK_AGAIN, _LOOK_LATER = 0.05, 1.0
 _ANYBODYS = (BUSY, "cannot send")
 """Waits of a port that are the same for every campaign."""
 
@@ -218,7 +218,9 @@ async def _write_down(run: Run, chance: _Chance, turn: Turn) -> Claimed:
         for grant in turn.grants:
             campaign.nobody[gateway.id, grant.port] = chance.now + _AFTER_NOBODY
     if not claimed:
-        return [], chance.now + (_AFTER_NOBODY if found.halted else _LOOK_AGAIN)
+        # whoever halted a campaign rings; a probe that nobody can make waits for somebody who can
+        later = found.halted or chance.held is not None
+        return [], chance.now + (_LOOK_LATER if later else _LOOK_AGAIN)
     if chance.held is not None:
         gateway.probes += 1
         gateway.last_probe = chance.now

@@ -11,7 +11,7 @@ from campaign.engine.bell import Bell
 from campaign.gateway.client import Device
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.quotas import Usage
-from campaign.planner.reach import Place
+from campaign.planner.reach import Ground, Place
 from campaign.planner.routing import Waiting
 from campaign.planner.settings import Settings
 from campaign.planner.switching import SlotSim
@@ -126,6 +126,14 @@ class Sight:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class Panorama:
+    """The looks at several gateways, and what was put together from them."""
+
+    sights: tuple[tuple[Place, ...], ...]
+    ground: Ground
+
+
 @dataclass
 class Gateway:
     """One device in this run."""
@@ -161,8 +169,8 @@ class Gateway:
     subscription_trouble: str | None = None
     crowded: Waiting | None = None
     """What its ports wait for, as the first campaign of a turn found it, while all are full."""
-    turns: int = 0
-    """How often it was looked at for something to send."""
+    changes: int = 0
+    """Raised whenever its ports may stand otherwise than at the last look."""
     sights: dict[Hashable, Sight] = field(default_factory=dict)
     """Its ports as they stood at the last look, by what campaigns may use of them (`places`)."""
     bell: Bell = field(default_factory=Bell)

@@ -69,7 +69,7 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     load = load_of(run, gateway, queue)
     gateway.crowded = None
     gateway.usages.clear()
-    gateway.turns += 1
+    gateway.changes += 1
     take_over_recalled(gateway)
     for port in gateway.ports.values():
         port.window = port.window.holding(load.all.get(port.number, 0), run.env.monotonic())
@@ -150,6 +150,8 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
             port.fail(now, run.settings_now(gateway).port_rest)
         elif port is not None:
             port.usable = False  # until the device says it is registered again
+    if any(effects.sick_ports):
+        run.stands_otherwise(gateway)
     for port in map(gateway.ports.get, effects.working_ports):
         if port is not None:
             port.work()
@@ -166,6 +168,7 @@ async def _act_on(run: Run, gateway: Gateway, effects: Effects) -> None:
         gateway.duties.ring()
     if effects.never_sent is not None:
         gateway.ready = False
+        run.stands_otherwise(gateway)
         if effects.never_sent != SESSION_ENDED:
             await trio.sleep(_FIRST_BACK_OFF)  # it may well answer questions meanwhile
 

@@ -13,6 +13,7 @@ from campaign.engine.campaign import Campaign
 from campaign.engine.foresight import demand_of, forecast_json, moment, outlook
 from campaign.engine.runtime import Run
 from campaign.planner.forecast import forecast_steps
+from campaign.planner.workload import SIM_SECONDS
 from campaign.store.campaigns import get_campaign
 from campaign.store.foreseen import Alike, alike_after, keep_forecast, kept_forecast
 
@@ -61,7 +62,10 @@ async def _keep(run: Run, campaign: Campaign) -> None:
         "recipients": demand.messages,
         "segments": demand.parts,
         "failures": around.conditions.failures,
-        "assumed": sum(not sim.is_measured for sim in around.sims),
+        "assumed": {
+            "ports": sum(not sim.is_measured for sim in around.sims),
+            "seconds": SIM_SECONDS[1],
+        },
         **forecast_json(found),
     }
     await run.write(keep_forecast, campaign.id, planned)

@@ -39,7 +39,9 @@ def return_path(run: Run, gateway: Gateway, settings: Settings, now: float) -> H
         gateway.trouble = why
         run.notice(f"{why}: held; check the address, or --set return-path=assume")
     if gateway.probes >= _PROBES:
-        gateway.held = True
+        if not gateway.held:
+            gateway.held = True
+            run.stands_otherwise(gateway)
         return Held(why)
     next_probe = max(patience, gateway.last_probe + settings.report_horizon)
     return Held(why, probe=now >= next_probe, until=next_probe)

@@ -13,11 +13,10 @@ import trio
 
 from campaign.engine.bell import Bell
 from campaign.engine.campaign import Campaign
-from campaign.engine.device import Gateway, Port
+from campaign.engine.device import Gateway, Panorama, Port
 from campaign.env import Env
 from campaign.gateway.client import Device
 from campaign.planner.limits import Limits
-from campaign.planner.reach import Ground, Place
 from campaign.planner.routing import active_slots
 from campaign.planner.settings import Settings, with_overrides
 from campaign.planner.shares import Queue
@@ -105,7 +104,7 @@ class Run:
     inbox_start: int = 0
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
-    seen: dict[Hashable, tuple[tuple[tuple[Place, ...], ...], Ground]] = field(default_factory=dict)
+    seen: dict[Hashable, Panorama] = field(default_factory=dict)
     """What each view of the gateways' ports came to, and from which looks (`places`)."""
     _usable: dict[Hashable, tuple[float, int]] = field(default_factory=dict)
     _wall: datetime | None = None
@@ -211,6 +210,12 @@ class Run:
         for gateway in self.gateways.values() if gateways is None else gateways:
             gateway.bell.ring()
         self.changed.ring()
+
+    def stands_otherwise(self, gateway: Gateway) -> None:
+        """Its ports can send, or cannot any more: the others' turns, which may wait for them or
+        count on them, look at it anew."""
+        gateway.changes += 1
+        self.ring(other for other in self.gateways.values() if other is not gateway)
 
     def learn_ports(self, gateway: Gateway, states: Iterable[PortState]) -> None:
         """Take over what a device said of its ports; one that can send again is used again."""

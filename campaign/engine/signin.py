@@ -51,7 +51,7 @@ async def sign_in(run: Run, gateway: Gateway) -> bool:
             for campaign in run.campaigns.values():
                 if campaign.takes(gateway):
                     campaign.why[gateway.name] = Waiting(f"cannot be reached: {trouble}")
-            run.ring(g for g in run.gateways.values() if g is not gateway)
+            run.stands_otherwise(gateway)
             await trio.sleep(wait)
             wait = min(_LONGEST_WAIT, wait * 2)
             continue
@@ -61,7 +61,7 @@ async def sign_in(run: Run, gateway: Gateway) -> bool:
         for campaign in run.campaigns.values():
             campaign.why.pop(gateway.name, None)
         gateway.ready = True
-        run.ring(g for g in run.gateways.values() if g is not gateway)
+        run.stands_otherwise(gateway)
         return True
     return False
 

@@ -77,6 +77,7 @@ async def _find_used_up(run: Run, gateway: Gateway) -> None:
             port.keeps_sim_until = now + _LOOK_EVERY * 20
             continue
         port.switch = Switch(target, port.slot, why, since=now, until=now + _LOOK_EVERY)
+        run.stands_otherwise(gateway)
 
 
 async def _who_waits(run: Run, gateway: Gateway) -> list[Campaign]:
@@ -217,6 +218,7 @@ async def _arrived(run: Run, gateway: Gateway, port: Port, switch: Switch) -> No
 async def _failed(run: Run, gateway: Gateway, port: Port, switch: Switch) -> None:
     """An alarm; the next look tries the next slot, if there is one."""
     port.switch, port.sim_failed = None, True
+    run.stands_otherwise(gateway)
     port.tried_slots[switch.target.slot] = run.env.monotonic()
     why = (
         f"port {port.number}: the SIM of slot {switch.target.slot} did not register within"

@@ -64,6 +64,7 @@ async def _look(run: Run, gateway: Gateway) -> None:
         if before.get(port.number, port.usable) != port.usable:
             word = "can send again" if port.usable else f"cannot send ({port.status})"
             run.notice(f"{gateway.name} port {port.number} {word}")
+            run.stands_otherwise(gateway)
     gateway.duties.ring()
     restarted = new_boot is not None and gateway.boot_id not in (None, new_boot)
     if restarted and new_boot is not None:
@@ -155,6 +156,7 @@ async def _find_silent(run: Run, gateway: Gateway) -> None:
         if port is not None:
             port.rest(run.env.monotonic(), settings.port_rest)
             port.evict = True
+            run.stands_otherwise(gateway)
         run.notice(f"{gateway.name} port {number} fell silent: what is queued there is taken back")
     gateway.duties.ring()
 

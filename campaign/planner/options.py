@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -25,6 +26,7 @@ _WORDS = (
     "deadline", "canary", "at_most", "region", "phone_column",
 )  # fmt: skip
 """Options that are one text each, which is not to be empty."""
+_LIMITS = ("rate", "segment_rate", "per_port", "interval")
 
 
 class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,13 +76,18 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     def check(self) -> None:
         """Raise `UsageError` for the first option that cannot be."""
-        self._check_words()
+        self._check_words(_WORDS)
         check_days(self.days)
-        _ = self.parsed_rate, self.parsed_per_port, self.parsed_interval, self.parsed_window
-        _ = self.parsed_at_most
+        _ = self.parsed_window, self.parsed_at_most
+        self.check_limits()
         self.check_order()
-        _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff, self.parsed_segment_rate
-        self._check_caps()
+        self._check_outcome()
+        _ = self.parsed_routes, self.parsed_spread, self.parsed_tariff
+        if "limits-timezone" in self.settings:
+            raise UsageError(
+                "limits-timezone is a gateway's, whose SIMs all campaigns share:"
+                " gateway set NAME limits-timezone=…"
+            )
         self.allows_port(1)
         zone_named(self.timezone or "UTC")
         check_moments(self.start, self.deadline, self.timezone or "UTC")
@@ -88,10 +95,25 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
             raise UsageError(f"--late {self.late}: write start or skip")
         with_overrides(Settings(), self.settings)
 
-    def _check_words(self) -> None:
+    def check_limits(self) -> None:
+        """What may be changed while it runs, and nothing else."""
+        self._check_words(_LIMITS)
+        _ = self.parsed_rate, self.parsed_segment_rate, self.parsed_per_port, self.parsed_interval
+        if self.daily_per_sim is not None and self.daily_per_sim < 1:
+            raise UsageError(f"--daily-per-sim {self.daily_per_sim}: write a number above zero")
+
+    def check_order(self) -> None:
+        """How it stands to other campaigns, and nothing else."""
+        _ = self.parsed_priority
+        if self.share < 1:
+            raise UsageError(
+                "--share counts from 1: a campaign with twice as much gets twice as much"
+            )
+
+    def _check_words(self, names: Iterable[str]) -> None:
         """Nothing at all is what a shell makes of a variable that is not set: no limit was meant,
         and none would be kept."""
-        for name in _WORDS:
+        for name in names:
             text = getattr(self, name)
             if text is not None and not text.strip():
                 option = name.replace("_", "-")
@@ -101,16 +123,11 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def is_mms(self) -> bool:
         return self.subject is not None
 
-    def check_order(self) -> None:
-        """What says how it stands to other campaigns, and to its own first results."""
+    def _check_outcome(self) -> None:
         if self.retries < 0:
             raise UsageError(f"--retries {self.retries}: write 0 or more")
-        _ = self.parsed_priority, self.parsed_canary
+        _ = self.parsed_canary
         check_pause_if(self.parsed_pause_if)
-        if self.share < 1:
-            raise UsageError(
-                "--share counts from 1: a campaign with twice as much gets twice as much"
-            )
 
     @property
     def parsed_priority(self) -> Priority:
@@ -142,15 +159,6 @@ class CampaignOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def parsed_segment_rate(self) -> Rate | None:
         return Rate.parse(self.segment_rate) if self.segment_rate else None
-
-    def _check_caps(self) -> None:
-        if self.daily_per_sim is not None and self.daily_per_sim < 1:
-            raise UsageError(f"--daily-per-sim {self.daily_per_sim}: write a number above zero")
-        if "limits-timezone" in self.settings:
-            raise UsageError(
-                "limits-timezone is a gateway's, whose SIMs all campaigns share:"
-                " gateway set NAME limits-timezone=…"
-            )
 
     @property
     def parsed_per_port(self) -> Rate | None:

@@ -10,7 +10,7 @@ FIRST_WINDOW = 10
 
 _GROWTH = 4
 _LEAST = 2
-"""Messages given to a port of known pace, however slow; only back-pressure gives less."""
+"""Messages given to a port of known pace, however slow, unless it is full or limited."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from campaign.planner.workload import SIM_SECONDS
 from campaign.store.campaigns import CampaignRow
 from campaign.store.foreseen import kept_forecast, refused_tries, sent_by_port
 from campaign.store.tasks import last_closed
@@ -54,7 +53,9 @@ class Planned:
     refused_tries: int
     ports: tuple[PlannedPort, ...]
     assumed: int = 0
-    """Ports whose pace nobody had measured when the plan was made."""
+    """Ports that had sent too little to tell their pace when the plan was made."""
+    assumed_seconds: float = 0.0
+    """What an SMS was taken to need there."""
 
     @property
     def finish_off(self) -> float | None:
@@ -88,8 +89,8 @@ class Planned:
         """Where the plan had to assume how fast SIMs send, the report says so."""
         if not self.assumed:
             return ()
-        planned = f"{SIM_SECONDS[1]:g} s an SMS"
-        return (Compared("pace", planned, "", f"assumed on {self.assumed} ports: first use"),)
+        planned = f"{self.assumed_seconds:g} s an SMS"
+        return (Compared("pace", planned, "", f"assumed on {self.assumed} ports"),)
 
     def json(self) -> dict[str, Any]:
         """As the report's JSON shows it."""
@@ -106,7 +107,7 @@ class Planned:
             "recipients": {"planned": self.recipients, "actual": self.sent},
             "segments": {"planned": self.segments, "actual": self.sent_segments},
             "failures": {"planned": self.failures, "actual": self.refused_tries},
-            "ports_of_assumed_pace": self.assumed,
+            "assumed": {"ports": self.assumed, "seconds": self.assumed_seconds},
             "per_port": [
                 {
                     "gateway": port.gateway,
@@ -143,7 +144,8 @@ def plan_against_actual(conn: sqlite3.Connection, campaign: CampaignRow) -> Plan
         failures=sum(port["messages"] - port["recipients"] for port in kept["per_port"]),
         refused_tries=refused_tries(conn, campaign.id),
         ports=ports,
-        assumed=kept.get("assumed", 0),
+        assumed=kept.get("assumed", {}).get("ports", 0),
+        assumed_seconds=kept.get("assumed", {}).get("seconds", 0.0),
     )
 
 

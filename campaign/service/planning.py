@@ -200,7 +200,7 @@ def plan(site: Site, request: PlanRequest) -> Plan:
             *cost_warnings(cost),
             *window_warnings(options.parsed_window, now),
             *(zone_warnings(options.parsed_window, by_lane) if options.recipient_time else ()),
-            *forecast_warnings(found, around, options),
+            *forecast_warnings(found, around, options, gateways),
         ),
         mms=_mms_words(files) if options.is_mms else None,
     )

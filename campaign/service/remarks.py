@@ -23,6 +23,7 @@ from campaign.planner.windows import Window
 from campaign.planner.workload import SIM_SECONDS
 from campaign.protocol.text import Encoding, encoding_of
 from campaign.store.draft import DraftFigures
+from campaign.store.gateways import GatewayRow
 
 
 @dataclass
@@ -121,17 +122,19 @@ def window_warnings(window: Window | None, now: datetime) -> Iterator[str]:
         yield f"the sending window ({window.text}) is closed now, it opens {opens:%Y-%m-%d %H:%M}"
 
 
-def forecast_warnings(found: Forecast, around: Outlook, options: CampaignOptions) -> Iterator[str]:
+def forecast_warnings(
+    found: Forecast, around: Outlook, options: CampaignOptions, gateways: Iterable[GatewayRow]
+) -> Iterator[str]:
     """What the forecast knows of failures, other campaigns and the deadline, and what it does not
     take into account."""
     known = [sim for sim in around.sims if sim.known]
     unmeasured = sum(not sim.is_measured for sim in known)
     if unmeasured:
         yield (
-            f"the pace of {unmeasured} of {len(known)} ports was never measured:"
+            f"{unmeasured} of {len(known)} ports sent too little lately to tell their pace:"
             f" {SIM_SECONDS[1]:g} s an SMS are assumed"
         )
-    yield from _unforeseen(options)
+    yield from _unforeseen(options, gateways)
     for route, count in found.unserved:
         yield (
             f"{count} recipient{'s' * (count != 1)} would wait: no known port may serve"
@@ -153,12 +156,14 @@ def forecast_warnings(found: Forecast, around: Outlook, options: CampaignOptions
         yield f"{spent} of {len(found.ports)} SIMs use up a quota on the way"
 
 
-def _unforeseen(options: CampaignOptions) -> Iterator[str]:
+def _unforeseen(options: CampaignOptions, gateways: Iterable[GatewayRow]) -> Iterator[str]:
+    if options.test:
+        yield "the time in which the test's reports are awaited is not in the forecast"
     if options.canary:
         yield "the time in which the canary's reports are awaited is not in the forecast"
     if options.parsed_spread is Spread.STICKY:
         yield "the forecast lets every recipient go to any SIM, not to that of earlier messages"
-    if options.settings_over({}).auto_switch:
+    if any(options.settings_over(dict(row.settings)).auto_switch for row in gateways):
         yield "SIMs in other slots are not in the forecast: with auto-switch it may end earlier"
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -96,10 +97,13 @@ def test_a_launch_that_cannot_be_is_refused_before_anything_starts(
     assert said in done.stderr
 
 
-def test_another_option_that_would_be_refused_today_is_in_no_priority_s_way(
-    run: Run, bench: Bench
+@pytest.mark.parametrize(
+    "old", [{"window": ""}, {"pause_if": ("failed>150%",)}, {"canary": "0"}], ids=str
+)
+def test_an_option_that_would_be_refused_today_is_in_no_change_s_way(
+    run: Run, bench: Bench, old: dict[str, Any]
 ) -> None:
     row = bench.do(get_campaign, "spring")
-    old = msgspec.structs.replace(row.options, window="", retries=2)
-    bench.do(set_options, row.id, old)
+    bench.do(set_options, row.id, msgspec.structs.replace(row.options, **old))
     assert run("priority", "spring", "high").exit_code == 0
+    assert run("rate", "spring", "10/s").exit_code == 0

@@ -120,7 +120,7 @@ def test_known_ports_that_can_send_are_used(run: Run, site: Site, people: Path) 
     assert [port["port"] for port in shown["per_port"]] == ["1", "2", "4"]
     assert all(port["known"] and port["gateway"] == "office" for port in shown["per_port"])
     assert any("2 of 5 ports of office could not send" in line for line in shown["warnings"])
-    assumed = "the pace of 3 of 3 ports was never measured: 6 s an SMS are assumed"
+    assumed = "3 of 3 ports sent too little lately to tell their pace: 6 s an SMS are assumed"
     assert assumed in shown["warnings"]
 
 
@@ -448,14 +448,17 @@ def test_what_a_launch_would_refuse_is_refused_here(
     [
         (("--canary", "5"), "the canary's reports"),
         (("--spread", "sticky"), "not to that of earlier messages"),
-        (("--set", "auto-switch=true"), "SIMs in other slots"),
+        (("--test", "+999000000001"), "the test's reports"),
+        (("--gateway", "other"), "SIMs in other slots"),
     ],
-    ids=["canary", "sticky", "auto-switch"],
+    ids=["canary", "sticky", "test", "auto-switch"],
 )
 def test_what_the_forecast_leaves_out_is_said(
-    run: Run, people: Path, words: tuple[str, ...], said: str
+    run: Run, site: Site, people: Path, words: tuple[str, ...], said: str
 ) -> None:
+    register(site, "office", [3, 3])
+    register(site, "other", [3, 3], **{"auto-switch": "yes"})
     shown = json.loads(run(str(people), "--message", "Hi", *words, "--json").stdout)
     assert any(said in line for line in shown["warnings"])
-    plain = json.loads(run(str(people), "--message", "Hi", "--json").stdout)
+    plain = json.loads(run(str(people), "--message", "Hi", "--gateway", "office", "--json").stdout)
     assert not any(said in line for line in plain["warnings"])

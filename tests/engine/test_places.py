@@ -1,4 +1,4 @@
-"""How every gateway's ports are seen by one gateway's turn: never stale, and seldom looked at."""
+"""How every gateway's ports are seen by one gateway's turn, and when they are looked at anew."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_while_nothing_changes_every_turn_of_every_campaign_shares_one_gro
     run = a_run(here, there)
     seen: list[Ground] = []
     for _ in range(3):
-        here.turns += 1
+        here.changes += 1
         seen.append(await ground_of(run, campaign()))
         mock_clock.jump(5.0)
     assert seen[0] is seen[1] is seen[2]
@@ -71,6 +71,17 @@ async def test_what_a_ring_tells_of_another_gateway_is_seen_at_once(mock_clock: 
     assert await open_places(run) == both - {"2:1", "2:2"}
 
 
+async def test_what_others_are_told_of_a_gateway_is_what_they_see(mock_clock: MockClock) -> None:
+    here, there = gateway(1), gateway(2)
+    run = a_run(here, there)
+    both = await open_places(run)
+    mark = here.bell.mark()
+    there.ready = False
+    run.stands_otherwise(there)
+    assert here.bell.mark() != mark
+    assert await open_places(run) == both - {"2:1", "2:2"}
+
+
 async def test_what_changed_without_a_ring_is_seen_by_its_own_turn_and_by_all_within_a_second(
     mock_clock: MockClock,
 ) -> None:
@@ -78,7 +89,7 @@ async def test_what_changed_without_a_ring_is_seen_by_its_own_turn_and_by_all_wi
     run = a_run(here, there)
     both = await open_places(run)
     here.ports[1].usable = there.ports[1].usable = False
-    here.turns += 1
+    here.changes += 1
     assert await open_places(run) == both - {"1:1"}
     mock_clock.jump(1.0)
     assert await open_places(run) == both - {"1:1", "2:1"}

@@ -69,11 +69,13 @@ def test_people_read_it_in_the_table_and_on_the_page(ledger: Any, finished: Camp
 
 def test_a_pace_that_was_only_assumed_is_said_to_be(ledger: Any) -> None:
     campaign = ledger.campaign([["999000001"]])
-    keep_forecast(ledger.conn, campaign.id, {**PLANNED, "assumed": 3})
+    keep_forecast(ledger.conn, campaign.id, {**PLANNED, "assumed": {"ports": 3, "seconds": 6.0}})
     (line,) = [
         line for line in ledger.report(campaign, "table").decode().splitlines() if "pace" in line
     ]
-    assert " ".join(line.split()) == "pace 6 s an SMS assumed on 3 ports: first use"
+    assert " ".join(line.split()) == "pace 6 s an SMS assumed on 3 ports"
+    told = json.loads(ledger.report(campaign, "json"))["campaign"]["plan"]
+    assert told["assumed"] == {"ports": 3, "seconds": 6.0}
 
 
 def test_while_it_runs_nothing_is_said_of_its_end(ledger: Any) -> None:
