@@ -42,8 +42,8 @@ from campaign.store.gateways import (
 )
 from campaign.store.inbox import Arrived, InboxReader, InboxWriter
 from campaign.store.invariants import invariants
-from campaign.store.opening import open_ledger
 from campaign.store.replayed import replayed
+from tests.fresh import open_fresh
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -161,7 +161,7 @@ class World:
             nonce=lambda n: rng.randbytes(n).hex(),
         )
         self.optouts = self.folder / "optouts.db"
-        self.conn = open_ledger(self.folder / "campaign.db", self.optouts)
+        self.conn = open_fresh(self.folder / "campaign.db", self.optouts)
         self.inbox_writer = InboxWriter.open(self.folder / "campaign.inbox.db", self.env.nonce)
         self.inbox_reader = InboxReader.open(self.folder / "campaign.inbox.db")
 

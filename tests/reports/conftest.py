@@ -28,7 +28,8 @@ from campaign.store.campaigns import (
 from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway
 from campaign.store.journal import Tally, decide, incident
-from campaign.store.opening import open_ledger, open_reader
+from campaign.store.opening import open_reader
+from tests.fresh import open_fresh
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 START_MS = int(START.timestamp()) * 1000
@@ -120,7 +121,7 @@ class Ledger:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     db = tmp_path / "campaign.db"
-    conn = open_ledger(db, tmp_path / "optouts.db")
+    conn = open_fresh(db, tmp_path / "optouts.db")
     reader = open_reader(db)
     yield Ledger(conn, reader)
     reader.close()

@@ -43,8 +43,8 @@ from campaign.store.campaigns import find_campaign, list_campaigns
 from campaign.store.door import transaction
 from campaign.store.gateways import GatewayRow, add_gateway, receiver_tokens
 from campaign.store.inbox import Arrived, InboxReader, InboxWriter
-from campaign.store.opening import open_ledger
 from campaign.store.tasks import live_tasks
+from tests.fresh import open_fresh
 from tests.simulation.invariants import STRANGERS_TEXT, Broken, Checker
 from tests.simulation.network import Host, Life, Network, ToDevices, ToReceiver
 from tests.simulation.process import MortalStore, Reaper, only_killed
@@ -173,7 +173,7 @@ class World:
     # -- ledger ----------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        conn = open_ledger(self.db, self.optouts)
+        conn = open_fresh(self.db, self.optouts)
         watch(conn)
         return conn
 

@@ -28,11 +28,11 @@ from campaign.store.claims import Claim, ClaimedTask, claim_due
 from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway
 from campaign.store.journal import begin_epoch, write_meta
-from campaign.store.opening import open_ledger
 from campaign.store.optouts import OptOut, add_optouts
 from campaign.store.outcomes import fold_report
 from campaign.store.picking import ClaimOrder
 from campaign.store.receipts import Receipt, fold_receipt
+from tests.fresh import open_fresh
 
 NOW = 1_750_000_000_000
 BUDGET = 3
@@ -276,7 +276,7 @@ class Bench:
 def ledger(tmp_path: Path) -> Iterator[Bench]:
     optouts = tmp_path / "user" / "optouts.db"
     path = tmp_path / "campaign.db"
-    with closing(open_ledger(path, optouts)) as conn:
+    with closing(open_fresh(path, optouts)) as conn:
         # what is durable is tested elsewhere; without waiting for the disk these tests stay fast
         conn.execute("PRAGMA synchronous = OFF")
         with transaction(conn):
