@@ -40,3 +40,8 @@ class Env:
     def wall_ms(self) -> int:
         """Civil time as the ledger stores it: milliseconds since 1970 UTC."""
         return round(self.wall().timestamp() * 1000)
+
+
+def seeded(seed: int) -> random.Random:
+    """A generator that draws the same for the same seed: for what must be repeatable elsewhere."""
+    return random.Random(seed)
