@@ -113,7 +113,5 @@ def _tally(plain: dict[str, Any], packed: dict[str, bytes]) -> Tally:
 def _series(rows: LoadRows) -> list[Moment]:
     clocks: dict[int, dict[str, Delays]] = defaultdict(dict)
     for row in rows.delays:
-        clocks[row.nth][row.clock] = Delays(
-            row.packed, row.n, row.p50, row.p95, row.p99, row.most
-        )
+        clocks[row.nth][row.clock] = Delays(row.packed, row.n, row.p50, row.p95, row.p99, row.most)
     return [Moment(**row._asdict(), clocks=clocks[row.nth]) for row in rows.seconds]
