@@ -124,16 +124,21 @@ def test_bytes_that_are_damaged_are_refused_or_still_make_sense(
     assert sum(count for _, _, count in read.slots()) + read.above == read.count
 
 
+FIVE = of([5]).to_bytes()
+
+
 @pytest.mark.parametrize(
     "packed",
     [
         b"",
         b"nothing of ours",
-        of([5]).to_bytes()[:-1],
-        of([5]).to_bytes()[:6],
-        of([5]).to_bytes()[1:],
+        FIVE[1:],
+        FIVE[:6],
+        FIVE[:-1],
+        FIVE[:-1] + b"\x80",
+        FIVE[:-1] + b"\2",
     ],
-    ids=["nothing", "foreign", "without its end", "without its body", "without its start"],
+    ids=["nothing", "foreign", "no mark", "no slots", "odd", "half a number", "one too many"],
 )
 def test_other_bytes_are_no_histogram(packed: bytes) -> None:
     with pytest.raises(ValueError, match="histogram"):
@@ -172,6 +177,11 @@ def test_a_rank_is_not_lost_to_rounding() -> None:
     recorded.record(1, 999)
     recorded.record(1000)
     assert recorded.percentiles(99.9, 99.91) == (1, 1000)
+    assert 0.07 * 10_000 / 100 > 7  # and another
+    recorded = Histogram()
+    recorded.record(1, 7)
+    recorded.record(1000, 9993)
+    assert recorded.percentiles(0.07, 0.071) == (1, 1000)
 
 
 def test_ten_thousand_equal_values_have_no_spread() -> None:

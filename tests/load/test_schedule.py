@@ -122,6 +122,11 @@ def test_a_constant_rate_starts_at_once_and_keeps_an_even_gap() -> None:
     assert list(times(Constant(4, 1.5), Random(1))) == [0, 0.25, 0.5, 0.75, 1, 1.25]
 
 
+def test_nothing_is_due_in_a_pause() -> None:
+    intended = list(times(parse_stages("10s:1/s,5s:0/s,10s:1/s,5s:0/s"), Random(1)))
+    assert intended == [*range(10), *range(15, 25)]
+
+
 def test_a_rate_whose_product_is_not_exact_in_floats_plans_no_extra_request() -> None:
     assert 0.1 * 30 > 3.0 or 0.1 * 3 > 0.3  # the trap
     assert planned(Constant(0.1, 30)) == 3
