@@ -44,7 +44,8 @@ A = TypeVar("A", int, float)
 class Account:
     """See the module. `books()` may be asked at any time; it is final after `close`.
 
-    `accepted` and `heard` count messages as they come. `delays` are all until the last `lap`.
+    `accepted` and `heard` count messages as they come; `awaited` are those that the device may have
+    and no report has named. `delays` are all until the last `lap`.
     """
 
     def __init__(self, names: Names) -> None:
@@ -57,7 +58,7 @@ class Account:
         self._receipts = Receipts(names.to, self)
         self._refused: Counter[int] = Counter()
         self._rows: Counter[str] = Counter()
-        self.accepted = self.heard = 0
+        self.accepted = self.heard = self.awaited = 0
         self.delays = {name: Histogram() for name in _CLOCKS}
         self._samples: dict[str, list[int]] = {name: [] for name in _CLOCKS}
 
@@ -82,8 +83,10 @@ class Account:
             self.accepted += recipients
         elif code not in _STATES:
             self._refused[code] += recipients
+        waits = self._state[task] in (_TAKEN, _DOUBT)
         first = task * recipients
         for message in range(first, first + recipients):
+            self.awaited += waits and not self._words[message] & _NAMED
             if self._words[message] & _NAMED:
                 self._measure(message, self._reported[message], "report")
 
@@ -122,7 +125,9 @@ class Account:
             self._rows["again" if known == word else "contradicted"] += 1
             return
         self._rows["first"] += 1
+        self._rows["sent"] += word == _SENT
         self.heard += 1
+        self.awaited -= self._state[message // self._names.recipients] in (_TAKEN, _DOUBT)
         self._words[message] |= word
         self._reported[message] = at
         self._ports[message] = _port(port)
@@ -166,6 +171,11 @@ class Account:
         """This receipt is its."""
         self._words[message] |= _RECEIPTED
         self._measure(message, at, "receipt")
+
+    def complete(self, *, receipts: bool) -> bool:
+        """Whether nothing is awaited any more, of all that workers have told."""
+        lacking = self._rows["sent"] - self._receipts.counts["matched"]
+        return not self.awaited and not (receipts and lacking > 0)
 
     # -- taking back
 

@@ -80,14 +80,19 @@ class Ended(NamedTuple):
 
 
 class _Lane:
-    """A line and its task; while it is free, `given` is where the keeper puts the next time."""
+    """A line and its task; while it is free, `given` is where the keeper puts the next time.
 
-    __slots__ = ("given", "line", "task")
+    `nth` and `at` are of the request that is on the line, if there is one.
+    """
+
+    __slots__ = ("at", "given", "line", "nth", "task")
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.task: trio.lowlevel.Task | None = None
         self.given: float | None = None
+        self.nth: int | None = None
+        self.at = 0.0
 
 
 class Driver:
@@ -95,7 +100,8 @@ class Driver:
 
     `start` is when the schedule began on the monotonic clock, `seconds` how long it all took.
     `source` makes the n-th request of this worker; `on_second` gets every second as it ends (a
-    megabyte: keep it packed), `on_ended` every request. They must not take long: the clock runs on.
+    megabyte: keep it packed), `on_ended` every request that was begun, those cut off too. They must
+    not take long: the clock runs on.
     """
 
     def __init__(
@@ -161,9 +167,12 @@ class Driver:
 
     def _close(self) -> None:
         """Account for everything that has not ended: nothing may be lost, whoever ended the run."""
+        now = self._clock()
         for lane in self._lanes:
             lane.line.close()
-        now = self._clock()
+            if lane.nth is not None and self._on_ended is not None:
+                cut = Failure(ErrorKind.CUT, now)  # for all we know, the target has it
+                self._on_ended(Ended(lane.nth, lane.at, cut, now))
         self._arrivals.pass_to(now)
         self._part.dropped = self._arrivals.due - self._begun
         if self._begun > self._ended:
@@ -236,7 +245,9 @@ class Driver:
             nth = self._begun
             request = self._source(nth)
             self._begun += 1
+            lane.nth, lane.at = nth, at
             outcome = await line.exchange(request, now + timeout)
+            lane.nth = None
             begun, free = now, clock()
             now = free
             self._ended += 1

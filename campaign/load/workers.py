@@ -3,7 +3,8 @@
 Processes are spawned, not forked: what a fork copies of a running trio is of no use to it. Each
 gets a `Task` by pickle, opens its connections and says that it is ready; then all are told one
 moment of the machine's clock to start at. Every second of each comes back packed, in order, and the
-last word is how long it took. Any word after the start, or the end of the pipe, is the order to
+last word is how long it took. Where a witness watches the requests, what it has seen comes ahead of
+the second it was seen in. Any word after the start, or the end of the pipe, is the order to
 stop: a worker whose parent has died stops as well. An interrupt from the terminal reaches all of
 them; it is the parent's to deal with.
 """
@@ -25,11 +26,12 @@ from typing import Final
 import trio
 
 from campaign.env import Env, seeded
-from campaign.load.driver import Driver, Job
+from campaign.load.driver import Driver, Ended, Job
 from campaign.load.schedule import Shape, planned, seconds_of, times
 from campaign.load.series import Series
 from campaign.load.tally import Second, Tally, bottlenecks
 from campaign.load.wire import Request, Target, Wire
+from campaign.load.witness import Parcel, Witness
 
 _LEAD: Final = 0.05  # seconds between the word to start and the start
 _READY_WITHIN: Final = 60.0
@@ -38,6 +40,7 @@ _GONE_WITHIN: Final = 0.3
 
 Source = Callable[[int], Request]
 SourceMaker = Callable[[int, int], Source]
+WitnessMaker = Callable[[int, int], Witness]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Task:
 
     `make_source(worker, workers)` is called in each worker and makes its n-th request. Without a
     shape it is the closed model for `seconds`. `connections` are of each worker. `tls` is None, or
-    the file of the authorities to trust ("" means those of the machine).
+    the file of the authorities to trust ("" means those of the machine). `most` requests are made
+    in the closed model. `make_witness` travels like `make_source`.
     """
 
     host: str
@@ -59,6 +63,8 @@ class Task:
     timeout: float = 30.0
     grace: float = 5.0
     tls: str | None = None
+    most: int | None = None
+    make_witness: WitnessMaker | None = None
 
     def target(self) -> Target:
         """Where to, with a TLS context of this process."""
@@ -68,7 +74,8 @@ class Task:
 
     def job(self, worker: int, workers: int) -> Job:
         """The part of one of them: every so-manieth time of the schedule."""
-        job = Job(self.seconds, None, self.connections, self.timeout, self.grace)
+        most = None if self.most is None else len(range(worker, self.most, workers))
+        job = Job(self.seconds, None, self.connections, self.timeout, self.grace, most)
         if (shape := self.shape) is None:
             return job
         return replace(
@@ -124,7 +131,8 @@ class Workers:
     """Runs a task once over several processes.
 
     `on_second` gets each second once all of them have told of it. `result` is what is known by now;
-    a run that was cancelled has told everything, too.
+    a run that was cancelled has told everything, too. `on_parcel` gets what witnesses saw.
+    `start_ns` is when it began, on the machine's clock; None before.
     """
 
     def __init__(
@@ -134,8 +142,11 @@ class Workers:
         *,
         env: Env,
         on_second: Callable[[Second], None] = lambda _: None,
+        on_parcel: Callable[[Parcel], None] = lambda _: None,
     ) -> None:
         self._task, self._env = task, env
+        self._on_parcel = on_parcel
+        self.start_ns: int | None = None
         self._workers = [Worker(nth) for nth in range(workers)]
         self._series = Series(workers, on_second)
         self._waited_for = set(range(workers))
@@ -180,7 +191,7 @@ class Workers:
                 nursery.start_soon(self._listen, worker, pipe, process)
             with trio.move_on_after(_READY_WITHIN):
                 await self._ready.wait()
-            start = self._env.machine_ns() + round(_LEAD * 1e9)
+            self.start_ns = start = self._env.machine_ns() + round(_LEAD * 1e9)
             for pipe in pipes:
                 _say(pipe, start)
 
@@ -218,6 +229,8 @@ class Workers:
                     worker.tally.add(second.tally)
                     worker.seconds = nth + 1
                     self._series.add(worker.nth, second)
+                case Parcel() as parcel:
+                    self._on_parcel(parcel)
                 case float(seconds):
                     worker.seconds = seconds
                     return
@@ -260,12 +273,27 @@ def work(pipe: Pipe, task: Task, nth: int, workers: int) -> None:
 async def _work(pipe: Pipe, task: Task, nth: int, workers: int) -> None:
     env = Env()
 
+    witness = None if task.make_witness is None else task.make_witness(nth, workers)
+
+    def see(ended: Ended) -> None:
+        if witness is not None:
+            witness.see(ended, driver.start)
+
     def tell(second: Second) -> None:
+        if witness is not None and len(parcel := witness.take()):
+            pipe.send(parcel)
         pipe.send((second.nth, second.tally.packed(), second.in_flight, second.waiting))
 
     wire = Wire(task.target(), env.monotonic)
     source = task.make_source(nth, workers)
-    driver = Driver(task.job(nth, workers), wire, source, env=env, on_second=tell)
+    driver = Driver(
+        task.job(nth, workers),
+        wire,
+        source,
+        env=env,
+        on_second=tell,
+        on_ended=None if witness is None else see,
+    )
     try:
         await driver.connect()
         gc.collect()

@@ -8,7 +8,7 @@ a report is about is known from its task id alone (`naming`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import gcd
 from typing import Final
@@ -191,6 +191,10 @@ class Workload:
         walks = (self.walk(worker, len(shares)) for worker in range(len(shares)))
         sends = sum(walk.sends(share) for walk, share in zip(walks, shares, strict=True))
         return sends * self.names.messages
+
+    def reporting_to(self, url: str) -> Workload:
+        """The same, with its reports going there."""
+        return replace(self, cadence=replace(self.cadence, url=url))
 
     def walk(self, worker: int, workers: int) -> Walk:
         """The way of one worker."""
