@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from campaign.load.driver import Driver, Ended, Job
 from campaign.load.tally import Second, Tally, bottlenecks
-from campaign.load.wire import ErrorKind, Request
+from campaign.load.wire import ErrorKind, Failure, Reply, Request
 from tests.load.worlds import Behaviour, Cpu, FakeNetwork, evenly, virtual_env
 
 REQUEST = Request(b"GET / HTTP/1.1\r\n\r\n")
@@ -231,13 +231,29 @@ def test_every_intended_request_ends_as_exactly_one_thing(
     tally = driver.tally
     assert tally.due == tally.answered + tally.failed + tally.dropped
     assert tally.taken == tally.answered + tally.failed == len(network.sent)
-    assert len(told) + (tally.errors[ErrorKind.CUT] if cut is not None else 0) >= tally.taken
+    assert len(told) == tally.taken
     assert tally.accept.count == tally.answered == tally.statuses.total()
     if cut is None:
         assert tally.due == count
-        assert len(told) == tally.taken
     assert all(at <= sent + 1e-9 for at, sent in zip(times, _since(driver, network), strict=False))
 
 
 def _since(driver: Driver, network: FakeNetwork) -> list[float]:
     return [at - driver.start for at in sorted(network.sent)]
+
+
+async def test_what_is_cut_off_on_the_wire_is_told_of_too(autojump_clock: MockClock) -> None:
+    ended: list[Ended] = []
+    network = FakeNetwork(lambda nth, now: (0.01, 200) if nth < 2 else (60, 200))
+    driver = Driver(
+        Job(10, evenly(2, 20), connections=3), network, post, env=virtual_env(),
+        on_ended=ended.append,
+    )  # fmt: skip
+    with trio.move_on_after(2.25):
+        await driver.run()
+    cut = [one for one in ended if not isinstance(one.outcome, Reply)]
+    assert sorted(one.nth for one in ended) == [0, 1, 2, 3, 4]
+    assert sorted(one.intended - driver.start for one in cut) == pytest.approx([1, 1.5, 2])
+    assert {one.outcome.kind for one in cut if isinstance(one.outcome, Failure)} == {ErrorKind.CUT}
+    assert all(one.outcome.sent is not None for one in cut)
+    assert driver.tally.errors == {ErrorKind.CUT: 3}
