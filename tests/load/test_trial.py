@@ -98,7 +98,7 @@ async def test_every_message_of_a_load_has_its_report_and_its_receipt(tmp_path: 
 async def test_lost_pushes_and_unanswered_posts_leave_no_message_without_a_place(
     tmp_path: Path,
 ) -> None:
-    faults = ("push-loss=0.2", "push-duplicate=0.3", "push-delay=0", "deaf=0.2", "deaf-seconds=3")
+    faults = ("push-loss=0.2", "push-duplicate=0.3", "push-delay=0", "deaf=0.2", "deaf-seconds=1")
     arguments = [word for fault in faults for word in ("--set", fault)]
     async with simulator(
         tmp_path, "--ports", "32", "--sms-seconds", "0.05", "--seed", "5", *arguments
@@ -110,7 +110,7 @@ async def test_lost_pushes_and_unanswered_posts_leave_no_message_without_a_place
             cadence=cadence,
             connections=24,
             timeout=0.7,
-            settle=3,
+            settle=2,
         )
         outcome = await run(plan)
         sent = [attempt["number"] for attempt in device.attempts()]
