@@ -45,7 +45,7 @@ def charts_of(sheet: LoadSheet) -> list[Chart]:
         return []
     clocks = [clock for clock in _TITLES if any(clock in point.clocks for point in points)]
     return [
-        _rates(points),
+        _rates(points, meant=sheet.model == "open"),
         *(_latencies(points, clock) for clock in clocks),
         *_queues(points),
         *(_spread(one, _line_of(sheet, one.clock)) for one in sheet.distributions if one.bins),
@@ -74,7 +74,7 @@ class _Time:
         ]
 
 
-def _rates(points: Sequence[Point]) -> Chart:
+def _rates(points: Sequence[Point], *, meant: bool) -> Chart:
     # of a second cut off after some milliseconds no rate can be told
     whole = [point for point in points if point.seconds >= 0.5] or points
     time = _Time(whole)
@@ -88,10 +88,8 @@ def _rates(points: Sequence[Point]) -> Chart:
             for one in whole
         )
 
-    lines = [
-        Line("target", "meant", steps(lambda one: one.due)),
-        Line("achieved", "answered", steps(lambda one: one.answered)),
-    ]
+    lines = [Line("target", "meant", steps(lambda one: one.due))] if meant else []
+    lines.append(Line("achieved", "answered", steps(lambda one: one.answered)))
     if lost:
         failed = steps(lambda one: one.failed + one.dropped)
         lines.append(Line("lost", "failed or dropped", failed))
@@ -104,7 +102,8 @@ def _rates(points: Sequence[Point]) -> Chart:
         hovers=time.hovers(
             whole,
             lambda one: (
-                f"{rate(one.answered / one.seconds)} answered of {rate(one.due / one.seconds)}"
+                f"{rate(one.answered / one.seconds)} answered"
+                + (f" of {rate(one.due / one.seconds)}" if meant else "")
                 + (f", {one.failed + one.dropped:,} lost" if one.failed or one.dropped else "")
             ),
         ),
@@ -157,7 +156,7 @@ def _queues(points: Sequence[Point]) -> Iterator[Chart]:
             continue
         ours = kind == "flight"
         waits = [point.waiting for point in points] if ours else []
-        scale = linear(max([*counted, *waits, 1]))
+        scale = linear(max([*counted, *waits, 1]) * _HEADROOM)
         lines = [Line(kind, name, path(_depths(points, time, scale, depth)))]
         if any(waits):
             waiting = path(_depths(points, time, scale, lambda one: one.waiting))
