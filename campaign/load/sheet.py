@@ -55,8 +55,8 @@ def sheet_of(outcome: Outcome) -> LoadSheet:
         account=outcome.account,
         latencies=[_latency(name, found) for name, found in clocks.items()],
         distributions=[_distribution(name, clocks[name]) for name in _SHOWN if name in clocks],
-        points=_points(outcome.series, queue, outcome.seconds, _MOST_POINTS),
-        seconds=_points(outcome.series, queue, outcome.seconds, max(1, len(outcome.series))),
+        points=_points(outcome, queue, _MOST_POINTS, _SHOWN),
+        seconds=_points(outcome, queue, max(1, len(outcome.series)), tuple(CLOCKS)),
         summary=outcome.summary(),
     )
 
@@ -84,17 +84,21 @@ def _latency(name: str, histogram: Histogram) -> LatencyLine:
 
 
 def _points(
-    series: Sequence[Moment], queue: Mapping[int, int], took: float, most: int
+    run: Outcome, queue: Mapping[int, int], most: int, clocks: Sequence[str]
 ) -> list[Point]:
-    """The seconds, put together in equal stretches so that there are at most so many."""
-    size = max(1, math.ceil(len(series) / most))
-    stretches = groupby(series, key=lambda moment: moment.nth // size)
-    return [_point(nth * size, list(moments), queue, took) for nth, moments in stretches]
+    """The seconds, put together in equal stretches so that there are at most so many; with these
+    clocks alone, since putting latencies together takes half a millisecond each."""
+    size = max(1, math.ceil(len(run.series) / most))
+    stretches = groupby(run.series, key=lambda moment: moment.nth // size)
+    return [_point(nth * size, list(some), queue, run.seconds, clocks) for nth, some in stretches]
 
 
-def _point(start: int, moments: Sequence[Moment], queue: Mapping[int, int], took: float) -> Point:
+def _point(
+    start: int, moments: Sequence[Moment], queue: Mapping[int, int], took: float,
+    clocks: Sequence[str],
+) -> Point:  # fmt: skip
     end = moments[-1].nth + 1
-    names = [name for name in CLOCKS if any(name in moment.clocks for moment in moments)]
+    names = [name for name in clocks if any(name in moment.clocks for moment in moments)]
     depths = [queue[moment.nth] for moment in moments if moment.nth in queue]
     return Point(
         start=start,
