@@ -1,0 +1,126 @@
+"""What a load is to be, before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from campaign import __version__
+from campaign.env import Env
+from campaign.load.naming import Names, draw_start
+from campaign.load.outcome import Facts
+from campaign.load.schedule import Poisson, Shape, planned, seconds_of
+from campaign.load.target import Address, Leave
+from campaign.load.witness import Witness
+from campaign.load.workers import Task
+from campaign.load.workload import Alphabet, Cadence, Mix, Workload, text_of
+from campaign.planner.durations import format_duration
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole load: whom, what, how much, how long. Times are in seconds.
+
+    Without a shape it is the closed model for `seconds`. `connections` are of each worker. After
+    the last answer, reports are waited for up to `settle`. The device pushes to `public_url`, or to
+    where we listen. `clearing` bounds the removal of what still waits in the device at the end.
+    """
+
+    address: Address
+    shape: Shape | None = None
+    seconds: float = 0.0
+    seed: int = 0
+    tasks: int = 1
+    recipients: int = 1
+    length: int = 100
+    alphabet: Alphabet = Alphabet.GSM7
+    cadence: Cadence = field(default_factory=Cadence)
+    mix: Mix = field(default_factory=Mix)
+    connections: int = 32
+    workers: int = 1
+    timeout: float = 30.0
+    grace: float = 5.0
+    settle: float = 60.0
+    clearing: float = 10.0
+    leave: Leave = field(default_factory=Leave)
+    listen: tuple[str, int] = ("127.0.0.1", 0)
+    public_url: str | None = None
+    ca_file: str | None = None
+
+    def workload(self, env: Env, push_url: str) -> Workload:
+        """The requests, named anew: two runs of a plan do not meet in a device's memory."""
+        names = Names(draw_start(env.rng), self.tasks, self.recipients, self.leave.recipients)
+        return Workload(
+            host=self.address.host_port,
+            login=self.address.login,
+            names=names,
+            text=text_of(self.length, self.alphabet),
+            prefix=self.address.prefix,
+            cadence=replace(self.cadence, url=push_url),
+            mix=self.mix,
+        )
+
+    def task(self, workload: Workload, version: str) -> Task:
+        """What the workers do. UsageError for more than the owner of the device allows."""
+        most = None
+        if self.shape is None:
+            cap = self.leave.most(version, workload.parts)
+            most = None if cap is None else cap // workload.names.messages
+            self.leave.check(version, workload.parts, workload.names.messages)
+        else:
+            shares = [planned(self.shape, nth, self.workers) for nth in range(self.workers)]
+            self.leave.check(version, workload.parts, workload.messages(shares))
+        return Task(
+            host=self.address.host,
+            port=self.address.port,
+            make_source=workload.source,
+            shape=self.shape,
+            seconds=self.seconds,
+            seed=self.seed,
+            connections=self.connections,
+            timeout=self.timeout,
+            grace=self.grace,
+            tls=(self.ca_file or "") if self.address.tls else None,
+            most=most,
+            make_witness=partial(Witness, workload),
+        )
+
+    def facts(self, started_ms: int) -> Facts:
+        """The same in words, for results."""
+        shape = self.shape
+        return Facts(
+            target=self.address.url,
+            shape=shape_in_words(shape) if shape else "as fast as it answers",
+            workload=self._workload_in_words(),
+            scheduled=seconds_of(shape) if shape else self.seconds,
+            planned=planned(shape) if shape else None,
+            connections=self.connections * self.workers,
+            workers=self.workers,
+            seed=self.seed,
+            started_ms=started_ms,
+            version=__version__,
+        )
+
+    def _workload_in_words(self) -> str:
+        words = (
+            f"{self.tasks} task(s) per request, {self.recipients} recipient(s) per task,"
+            f" {self.length} characters ({self.alphabet})"
+        )
+        others = [f"{ask} {weight}" for ask, weight in self.mix.weights]
+        return words if len(others) == 1 else f"{words}; mix {', '.join(others)}"
+
+
+def shape_in_words(shape: Shape) -> str:
+    """A schedule as people write it: `poisson: 30s at 500/s, 1m from 500 to 2000/s`."""
+    kind = type(shape.mean if isinstance(shape, Poisson) else shape).__name__.lower()
+    stretches = [
+        f"{format_duration(one.seconds)} "
+        + (
+            f"at {one.start:g}/s"
+            if one.start == one.end
+            else f"from {one.start:g} to {one.end:g}/s"
+        )
+        for one in shape.stretches
+    ]
+    random = "poisson, " if isinstance(shape, Poisson) else ""
+    return f"{random}{kind}: {', '.join(stretches)}"
