@@ -10,6 +10,7 @@ one. Poisson arrivals throw the same number at random on that area.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -57,14 +58,14 @@ class Stretch:
         return min(2 * area / (self.start + root), self.seconds)
 
 
-class _Plan:
+class _Plan(ABC):
     """What every shape is in the end; a shape that makes no plan is refused at birth."""
 
     __slots__ = ()
 
     @property
-    def stretches(self) -> tuple[Stretch, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def stretches(self) -> tuple[Stretch, ...]: ...
 
     def __post_init__(self) -> None:
         if not self.stretches:

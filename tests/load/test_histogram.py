@@ -124,16 +124,21 @@ def test_bytes_that_are_damaged_are_refused_or_still_make_sense(
     assert sum(count for _, _, count in read.slots()) + read.above == read.count
 
 
+FIVE = of([5]).to_bytes()
+
+
 @pytest.mark.parametrize(
     "packed",
     [
         b"",
         b"nothing of ours",
-        of([5]).to_bytes()[:-1],
-        of([5]).to_bytes()[:6],
-        of([5]).to_bytes()[1:],
+        FIVE[1:],
+        FIVE[:6],
+        FIVE[:-1],
+        FIVE[:-1] + b"\x80",
+        FIVE[:-1] + b"\2",
     ],
-    ids=["nothing", "foreign", "without its end", "without its body", "without its start"],
+    ids=["nothing", "foreign", "no mark", "no slots", "odd", "half a number", "one too many"],
 )
 def test_other_bytes_are_no_histogram(packed: bytes) -> None:
     with pytest.raises(ValueError, match="histogram"):
