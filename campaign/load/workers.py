@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from typing import Final
@@ -149,7 +150,11 @@ class Workers:
         return Result(total, self._workers)
 
     async def run(self) -> Result:
-        """Start them, let them work, and gather what they say; cancel it to end them early."""
+        """Start them, let them work, and gather what they say; cancel it to end them early.
+
+        An interrupt from the terminal must come as a cancellation (`trio.open_signal_receiver`): a
+        KeyboardInterrupt may strike whoever is just adding something up.
+        """
         pipes: list[Pipe] = []
         processes: list[BaseProcess] = []
         try:
@@ -231,6 +236,7 @@ class Workers:
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
     """A process started meanwhile never gets an interrupt; this one gets it afterwards."""
+    resource_tracker.ensure_running()  # it comes with the first spawn, and would lift the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

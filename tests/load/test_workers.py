@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -19,7 +20,8 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 def numbered(worker: int, workers: int) -> Callable[[int], Request]:
-    """Requests that say whose they are."""
+    """Requests that say whose they are; in a process that no interrupt reaches."""
+    assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def source(nth: int) -> Request:
         return Request(build_request("GET", f"/{worker}/{nth}", "localhost"))
