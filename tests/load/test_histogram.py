@@ -177,6 +177,11 @@ def test_a_rank_is_not_lost_to_rounding() -> None:
     recorded.record(1, 999)
     recorded.record(1000)
     assert recorded.percentiles(99.9, 99.91) == (1, 1000)
+    assert 0.07 * 10_000 / 100 > 7  # and another
+    recorded = Histogram()
+    recorded.record(1, 7)
+    recorded.record(1000, 9993)
+    assert recorded.percentiles(0.07, 0.071) == (1, 1000)
 
 
 def test_ten_thousand_equal_values_have_no_spread() -> None:

@@ -86,6 +86,13 @@ def test_split_over_workers_nothing_is_lost_or_sent_twice(
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+def test_poisson_arrivals_are_split_like_any_others() -> None:
+    shape = Poisson(Constant(50, 1))
+    every = list(times(shape, Random(3)))
+    for worker in range(3):
+        assert list(times(shape, Random(3), worker, 3)) == every[worker::3]
+
+
 @given(STEADY, SEEDS)
 def test_the_same_seed_gives_the_same_poisson_times(mean: Steady, seed: int) -> None:
     shape = Poisson(mean)
@@ -120,6 +127,11 @@ def test_poisson_arrivals_follow_the_density_of_their_shape() -> None:
 
 def test_a_constant_rate_starts_at_once_and_keeps_an_even_gap() -> None:
     assert list(times(Constant(4, 1.5), Random(1))) == [0, 0.25, 0.5, 0.75, 1, 1.25]
+
+
+def test_nothing_is_due_in_a_pause() -> None:
+    intended = list(times(parse_stages("10s:1/s,5s:0/s,10s:1/s,5s:0/s"), Random(1)))
+    assert intended == [*range(10), *range(15, 25)]
 
 
 def test_a_rate_whose_product_is_not_exact_in_floats_plans_no_extra_request() -> None:
