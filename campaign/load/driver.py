@@ -233,23 +233,22 @@ class Driver:
     async def _send(self, lane: _Lane) -> None:
         """One request after the other on one connection."""
         clock, arrivals, line, timeout = self._clock, self._arrivals, lane.line, self._job.timeout
-        free = now = clock()
+        now = clock()
         while True:
             at = arrivals.take(now)
             if at is None:
                 if arrivals.over(now) or (at := await self._until_given(lane)) is None:
                     break
                 now = clock()
-                if now - max(at, free) > _LATE:
-                    self._part.slow += 1
+                if now - at > _LATE:
+                    self._part.slow += 1  # it was free before that time came
             nth = self._begun
             request = self._source(nth)
             self._begun += 1
             lane.nth, lane.at = nth, at
             outcome = await line.exchange(request, now + timeout)
+            begun, now = now, clock()
             lane.nth = None
-            begun, free = now, clock()
-            now = free
             self._ended += 1
             self._settle(at, begun, outcome, now, len(request.data))
             if self._on_ended is not None:

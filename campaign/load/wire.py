@@ -181,6 +181,7 @@ class Connection:
     async def exchange(self, request: Request, deadline: float) -> Outcome:
         """Send a request and read its answer, all before `deadline` (monotonic seconds).
 
+        `Wire.watch` must be running: it is what ends an exchange that is overdue.
         What the other side has closed before is replaced before anything is sent. When the
         connection turns out to be closed only afterwards, and not a byte came back, a repeatable
         request goes out once more on a fresh connection; any other is a RESET.

@@ -4,9 +4,8 @@ Processes are spawned, not forked: what a fork copies of a running trio is of no
 gets a `Task` by pickle, opens its connections and says that it is ready; then all are told one
 moment of the machine's clock to start at. Every second of each comes back packed, in order, and the
 last word is how long it took. Where a witness watches the requests, what it has seen comes ahead of
-the second it was seen in. Any word after the start, or the end of the pipe, is the order to
-stop: a worker whose parent has died stops as well. An interrupt from the terminal reaches all of
-them; it is the parent's to deal with.
+the second it was seen in. None, or the end of the pipe, is the order to stop: a worker whose
+parent has died stops as well. An interrupt from the terminal is the parent's to deal with.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from typing import Final
@@ -161,7 +161,11 @@ class Workers:
         return Result(total, self._workers)
 
     async def run(self) -> Result:
-        """Start them, let them work, and gather what they say; cancel it to end them early."""
+        """Start them, let them work, and gather what they say; cancel it to end them early.
+
+        An interrupt from the terminal must come as a cancellation (`trio.open_signal_receiver`): a
+        KeyboardInterrupt may strike whoever is just adding something up.
+        """
         pipes: list[Pipe] = []
         processes: list[BaseProcess] = []
         try:
@@ -245,6 +249,7 @@ class Workers:
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
     """A process started meanwhile never gets an interrupt; this one gets it afterwards."""
+    resource_tracker.ensure_running()  # it comes with the first spawn, and would lift the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -294,28 +299,26 @@ async def _work(pipe: Pipe, task: Task, nth: int, workers: int) -> None:
         on_second=tell,
         on_ended=None if witness is None else see,
     )
-    try:
-        await driver.connect()
-        gc.collect()
-        gc.freeze()  # what stays to the end need not be looked through again and again
-        pipe.send("ready")
-        await trio.lowlevel.wait_readable(pipe.fileno())
-        start = pipe.recv()
-        if start is not None:
-            begin = env.monotonic() + (start - env.machine_ns()) / 1e9
-            await _until_told(pipe, driver, begin)
-        pipe.send(driver.seconds)
-    except (EOFError, OSError):
-        pass  # the parent is gone, and nobody wants to know
-
-
-async def _until_told(pipe: Pipe, driver: Driver, begin: float) -> None:
-    async with trio.open_nursery() as nursery:
-
-        async def obey() -> None:
-            await trio.lowlevel.wait_readable(pipe.fileno())
+    orders, order = trio.open_memory_channel[int](1)
+    with suppress(OSError):  # the parent is gone, and nobody wants to know
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_obey, pipe, orders, nursery.cancel_scope)
+            await driver.connect()
+            gc.collect()
+            gc.freeze()  # what stays to the end need not be looked through again and again
+            pipe.send("ready")
+            start = await order.receive()
+            await driver.run(env.monotonic() + (start - env.machine_ns()) / 1e9)
             nursery.cancel_scope.cancel()
+        pipe.send(driver.seconds)
 
-        nursery.start_soon(obey)
-        await driver.run(begin)
-        nursery.cancel_scope.cancel()
+
+async def _obey(pipe: Pipe, orders: trio.MemorySendChannel[int], work: trio.CancelScope) -> None:
+    """Pass on when to start, and end the work when told to, or when nobody is there any more."""
+    with suppress(EOFError, OSError):
+        while True:
+            await trio.lowlevel.wait_readable(pipe.fileno())
+            if (word := pipe.recv()) is None:
+                break
+            await orders.send(word)
+    work.cancel()

@@ -61,7 +61,8 @@ async def test_requests_due_at_once_go_out_at_once_on_all_free_connections(
 async def test_a_latency_counts_from_the_intended_time(autojump_clock: MockClock) -> None:
     # One connection at 100 ms each serves 10/s; at 20/s the n-th waits 50 ms longer each time.
     job = Job(0.5, evenly(20, 10), connections=1)
-    tally, _, _ = await play(job, lambda nth, now: (0.1, 200))
+    tally, _, took = await play(job, lambda nth, now: (0.1, 200))
+    assert took == pytest.approx(1.0)  # and not a moment longer, whatever the grace
     assert tally.service.percentile(100) == pytest.approx(100 * MS, rel=0.01)
     assert tally.accept.percentile(100) == pytest.approx(550 * MS, rel=0.01)
     assert tally.accept.percentile(50) == pytest.approx(300 * MS, rel=0.01)

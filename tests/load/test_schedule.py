@@ -86,6 +86,13 @@ def test_split_over_workers_nothing_is_lost_or_sent_twice(
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+def test_poisson_arrivals_are_split_like_any_others() -> None:
+    shape = Poisson(Constant(50, 1))
+    every = list(times(shape, Random(3)))
+    for worker in range(3):
+        assert list(times(shape, Random(3), worker, 3)) == every[worker::3]
+
+
 @given(STEADY, SEEDS)
 def test_the_same_seed_gives_the_same_poisson_times(mean: Steady, seed: int) -> None:
     shape = Poisson(mean)

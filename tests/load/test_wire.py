@@ -116,6 +116,18 @@ async def test_an_answer_that_ends_the_connection_is_whole(answer: bytes) -> Non
         assert (server.visits, len(server.requests)) == (2, 2)
 
 
+async def test_a_connection_that_is_said_to_close_is_used_no_more_though_it_stands() -> None:
+    async def linger(visit: Visit) -> None:
+        await visit.read()
+        await visit.say(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+        await visit.read()
+
+    async with connected(linger) as (server, _, connection):
+        for _ in range(2):
+            assert isinstance(await connection.exchange(POST, soon()), Reply)
+        assert server.visits == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
@@ -124,11 +136,22 @@ async def test_an_answer_that_ends_the_connection_is_whole(answer: bytes) -> Non
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", ErrorKind.RESET),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n", ErrorKind.RESET),
         (CHUNKED + b"3\r\nabc\r\n", ErrorKind.RESET),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK[:-1], ErrorKind.RESET),
         (b"SSH-2.0-OpenSSH\r\n\r\n", ErrorKind.PROTOCOL),
         (b"HTTP/1.1 101 Other\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", ErrorKind.PROTOCOL),
         (OK + OK, ErrorKind.PROTOCOL),
     ],
-    ids=["none", "in-head", "in-body", "in-last", "in-chunks", "foreign", "upgrade", "two"],
+    ids=[
+        "none",
+        "in-head",
+        "in-body",
+        "in-last",
+        "in-chunks",
+        "continued",
+        "foreign",
+        "upgrade",
+        "two",
+    ],
 )
 async def test_no_whole_answer_is_an_error_of_its_kind(answer: bytes, kind: ErrorKind) -> None:
     async def once(visit: Visit) -> None:
