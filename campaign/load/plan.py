@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -9,12 +10,13 @@ from campaign import __version__
 from campaign.env import Env
 from campaign.load.naming import Names, draw_start
 from campaign.load.outcome import Facts
-from campaign.load.schedule import Poisson, Shape, planned, seconds_of
+from campaign.load.schedule import Shape, planned, seconds_of
 from campaign.load.target import Address, Leave
 from campaign.load.witness import Witness
+from campaign.load.wording import shape_in_words
 from campaign.load.workers import Task
-from campaign.load.workload import Alphabet, Cadence, Mix, Workload, text_of
-from campaign.planner.durations import format_duration
+from campaign.load.workload import Alphabet, Ask, Cadence, Mix, Workload, text_of
+from campaign.protocol.text import segments
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class Plan:
     listen: tuple[str, int] = ("127.0.0.1", 0)
     public_url: str | None = None
     ca_file: str | None = None
+
+    @property
+    def tasks_per_request(self) -> float:
+        """On average over the mix."""
+        weights = Counter[Ask]()
+        for ask, weight in self.mix.weights:
+            weights[ask] += weight
+        return self.tasks * weights[Ask.SEND] / weights.total()
+
+    @property
+    def parts(self) -> int:
+        """SMS to pay for, of one message."""
+        return segments(text_of(self.length, self.alphabet)).parts
 
     def workload(self, env: Env, push_url: str) -> Workload:
         """The requests, named anew: two runs of a plan do not meet in a device's memory."""
@@ -90,8 +105,8 @@ class Plan:
         shape = self.shape
         return Facts(
             target=self.address.url,
-            shape=shape_in_words(shape) if shape else "as fast as it answers",
-            workload=self._workload_in_words(),
+            shape=shape_in_words(shape, self.seconds),
+            workload=self.workload_in_words(),
             scheduled=seconds_of(shape) if shape else self.seconds,
             planned=planned(shape) if shape else None,
             connections=self.connections * self.workers,
@@ -101,26 +116,11 @@ class Plan:
             version=__version__,
         )
 
-    def _workload_in_words(self) -> str:
+    def workload_in_words(self) -> str:
+        """What is asked of the device, without whom."""
         words = (
             f"{self.tasks} task(s) per request, {self.recipients} recipient(s) per task,"
             f" {self.length} characters ({self.alphabet})"
         )
         others = [f"{ask} {weight}" for ask, weight in self.mix.weights]
         return words if len(others) == 1 else f"{words}; mix {', '.join(others)}"
-
-
-def shape_in_words(shape: Shape) -> str:
-    """A schedule as people write it: `poisson: 30s at 500/s, 1m from 500 to 2000/s`."""
-    kind = type(shape.mean if isinstance(shape, Poisson) else shape).__name__.lower()
-    stretches = [
-        f"{format_duration(one.seconds)} "
-        + (
-            f"at {one.start:g}/s"
-            if one.start == one.end
-            else f"from {one.start:g} to {one.end:g}/s"
-        )
-        for one in shape.stretches
-    ]
-    random = "poisson, " if isinstance(shape, Poisson) else ""
-    return f"{random}{kind}: {', '.join(stretches)}"

@@ -61,6 +61,13 @@ def sheet_of(outcome: Outcome) -> LoadSheet:
     )
 
 
+def point_of(moment: Moment, depth: int | None) -> Point:
+    """One second of a load that still runs, as `live_line` shows it; `depth` is the device's
+    queue."""
+    queue = {} if depth is None else {moment.nth: depth}
+    return _point(moment.nth, [moment], queue, moment.nth + 1.0, tuple(CLOCKS))
+
+
 def _facts(facts: Facts, took: float) -> Iterator[tuple[str, str]]:
     sets = "the schedule sets the pace" if facts.model == "open" else "the answers set the pace"
     yield "Load", facts.shape

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+import trio
+
 from campaign.errors import GatewayError, ProtocolError
 from campaign.gateway.answers import Sweep, TidsReading
 from campaign.load.account import Account
 from campaign.protocol.codes import TaskCode
 
 _PAGE: Final = 500
+_LOOK_EVERY: Final = 0.5
 
 
 class Queue(Protocol):
@@ -32,6 +35,15 @@ async def depth(device: Queue) -> int | None:
         return await device.waiting_count(1)
     except (GatewayError, ProtocolError):
         return None
+
+
+async def until_empty(device: Queue, within: float) -> bool:
+    """Wait until nothing waits in the device, for at most so many seconds; whether it is so."""
+    with trio.move_on_after(within):
+        while await depth(device) != 0:  # noqa: ASYNC110 - a device has no event to wait for
+            await trio.sleep(_LOOK_EVERY)
+        return True
+    return False
 
 
 async def take_back(device: Queue, account: Account) -> int | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
-from campaign.reports.load_sheet import LoadSheet, Point
+from campaign.reports.load_sheet import ComparisonSheet, LoadSheet, Point
+from campaign.reports.rows import ledger_time
 
 _COUNTED = (
     "due", "taken", "answered", "failed", "dropped", "late", "in_flight", "waiting", "queue",
@@ -43,3 +44,29 @@ def _latencies(point: Point, clocks: Sequence[str]) -> list[float | None]:
         found = point.clocks.get(clock)
         cells += [None if found is None else getattr(found, name) for name in _QUANTILES.values()]
     return cells
+
+
+def comparison_json(sheet: ComparisonSheet) -> dict[str, Any]:
+    """Runs side by side; values as a report shows them, `better` null where there is no
+    difference."""
+    letters = [letter for letter, *_ in sheet.runs]
+    return {
+        "runs": [
+            {"run": letter, "target": title, "shape": load, "started_at": ledger_time(started)}
+            for letter, title, load, started in sheet.runs
+        ],
+        "remarks": list(sheet.remarks),
+        "figures": [
+            {
+                "what": line.what,
+                "values": dict(zip(letters, line.values, strict=True)),
+                "against_first": {
+                    letter: {"finding": said, "change": change, "better": better}
+                    for letter, said, change, better in zip(
+                        letters[1:], line.said, line.change, line.better, strict=True
+                    )
+                },
+            }
+            for line in sheet.lines
+        ],
+    }

@@ -18,8 +18,8 @@ from campaign.env import Env
 from campaign.errors import UsageError
 from campaign.gateway.client import Device
 from campaign.load.outcome import Outcome
-from campaign.load.plan import Plan, shape_in_words
-from campaign.load.schedule import Constant, Poisson, Ramp
+from campaign.load.plan import Plan
+from campaign.load.schedule import Constant, Poisson
 from campaign.load.target import Address, Leave
 from campaign.load.trial import Pulse, trial
 from campaign.load.workload import Cadence, Mix
@@ -158,8 +158,3 @@ async def test_a_load_beyond_its_caps_sends_nothing(tmp_path: Path) -> None:
         outcome = await run(closed)
         assert outcome.account["offered"] == outcome.account["accepted"] == 7
         assert outcome.facts.model == "closed"
-
-
-def test_a_schedule_is_told_in_words() -> None:
-    assert shape_in_words(Poisson(Constant(500, 30))) == "poisson, constant: 30s at 500/s"
-    assert shape_in_words(Ramp(0, 2000, 60)) == "ramp: 1m from 0 to 2000/s"
