@@ -7,7 +7,8 @@ step look bad, but above its capacity no luck keeps a queue from growing. So one
 proof and also clears every lower rate, while an unbounded one is a suspicion: it is measured again
 at once, and the last ceiling a third time before the search ends. Where that clears it, the search
 goes on upwards. A step our own generator could not send is no proof of anything and stands as a
-ceiling of its own cause: the target may take more.
+ceiling of its own cause: the target may take more. One it sent in full though it stumbled is proof
+where it is bounded: late sending makes figures worse, never better.
 
 Everything is read from the history of steps, so a search can be replayed or taken up again.
 """
@@ -46,7 +47,8 @@ class Step:
 
     `accept_p99` and `report_delay` are in seconds (None: not one was seen). `queue_growth` is the
     share of the offered messages by which the device's queue grew, `errors` the share of requests
-    that failed. `valid` is false where our own generator fell behind.
+    that failed. `valid` is false where our own generator stumbled, `complete` says that it sent all
+    that was due nevertheless.
     """
 
     rate: float
@@ -55,6 +57,7 @@ class Step:
     queue_growth: float | None = None
     errors: float = 0.0
     valid: bool = True
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,12 @@ class Bounds:
 
     def strain_of(self, step: Step) -> Strain:
         """The worst figure of a step; one that matters and was not seen is out of all bounds."""
-        if not step.valid:
-            return Strain(math.inf, Cause.GENERATOR)
+        strain = self._worst(step)
+        if step.valid or (step.complete and strain.is_bounded):
+            return strain
+        return Strain(math.inf, Cause.GENERATOR)
+
+    def _worst(self, step: Step) -> Strain:
         figures = (
             (step.accept_p99, self.accept_p99, Cause.ACCEPT),
             (step.report_delay, self.report_delay, Cause.REPORT),

@@ -16,6 +16,7 @@ from campaign.load.knee import Bounds, Found, Point, Search, Step, Try, curve, n
 from campaign.load.outcome import Moment, Outcome
 
 _LEAST_DEPTHS: Final = 3
+_NEARLY_ALL: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def step_of(outcome: Outcome, wanted: Try, tasks: float) -> Step:
     begin, end = wanted.settle, wanted.settle + wanted.measure
     counted = [moment for moment in outcome.series if begin <= moment.nth and moment.nth + 1 <= end]
     due = sum(moment.due for moment in counted)
+    taken = sum(moment.taken for moment in counted)
     lost = sum(moment.failed + moment.dropped for moment in counted)
     offered = outcome.account.get("offered", 0)
     refused = outcome.account.get("refused", 0) / max(1, offered)
@@ -130,6 +132,7 @@ def step_of(outcome: Outcome, wanted: Try, tasks: float) -> Step:
         queue_growth=_growth(outcome, begin, end, wanted.rate * tasks),
         errors=lost / max(1, due) + refused + _bad_answers(outcome),
         valid=not outcome.invalid,
+        complete=taken + 1 >= _NEARLY_ALL * due and not outcome.tally.dropped,
     )
 
 

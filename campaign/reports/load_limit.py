@@ -81,16 +81,21 @@ def _curve(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _cells(point: Mapping[str, Any]) -> list[str]:
-    state = "bounded" if point["bounded"] else f"not: {point['cause']}"
     growth = point["queue_growth"]
     return [
         _exact(point["rate"]),
-        state if point["valid"] else "INVALID",
+        _state(point),
         _latency(point["accept_p99_ms"]),
         _latency(point["report_p95_ms"]),
         "-" if growth is None else f"{growth:.1%}",
         f"{point['errors']:.1%}",
     ]
+
+
+def _state(point: Mapping[str, Any]) -> str:
+    if point["bounded"]:
+        return "bounded"
+    return "INVALID" if point["cause"] == "generator" else f"not: {point['cause']}"
 
 
 def _latency(ms: float | None) -> str:

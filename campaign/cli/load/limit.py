@@ -78,9 +78,9 @@ def _bound(parse: Any) -> Any:
 )
 @click.option(
     "--queue-growth",
-    default="2%",
+    default="1%",
     show_default=True,
-    metavar="2%|off",
+    metavar="1%|off",
     callback=_bound(share),
     help="Share of the tasks by which the device's queue may grow.",
 )
