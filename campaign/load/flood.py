@@ -89,7 +89,10 @@ async def flood(
     on_second: Callable[[Pulse], None] = lambda _: None,
     ending: trio.CancelScope | None = None,
 ) -> Outcome:
-    """Push as planned. Cancel `ending` to end early. `committed()` counts the inbox's pushes."""
+    """Push as planned. Cancel `ending` to end early. `committed()` counts the inbox's pushes.
+
+    Of the account, `pushes` and `rows` were acknowledged; `lost` of them are not in the inbox.
+    """
     started_ms, before = env.wall_ms(), committed() if committed else 0
     series: list[Moment] = []
 
@@ -105,7 +108,8 @@ async def flood(
     account = {"pushes": taken, "rows": taken * plan.rows}
     if committed is not None:
         account["committed"] = committed() - before
-    return Outcome(
+        account["lost"] = max(0, taken - account["committed"])
+    outcome = Outcome(
         facts=plan.facts(started_ms),
         seconds=result.seconds,
         tally=result.tally,
@@ -114,3 +118,5 @@ async def flood(
         series=tuple(series),
         invalid=tuple(result.invalid),
     )
+    account["rows_per_second"] = round(outcome.achieved_per_second * plan.rows)
+    return outcome

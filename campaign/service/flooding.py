@@ -20,14 +20,14 @@ from campaign.load.flood import Flood, flood
 from campaign.load.outcome import Outcome
 from campaign.load.pushes import Ear
 from campaign.load.trial import Pulse
-from campaign.service.gateways import Secret
-from campaign.service.gateways import add as add_gateway
 from campaign.service.ledger import read
 from campaign.service.loading import Ran, interruptible, watched
 from campaign.service.processes import ensure_receiver, stop_receiver
 from campaign.service.site import Site
-from campaign.store.gateways import receiver_tokens
+from campaign.store.door import transaction
+from campaign.store.gateways import add_gateway, receiver_tokens
 from campaign.store.inbox import InboxReader
+from campaign.store.opening import open_ledger
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ async def _receiver(
         return
     with tempfile.TemporaryDirectory(prefix="campaign-receiver-") as folder:
         fresh = replace(Site.at(f"{folder}/c.db", f"{folder}/optouts.db"), env=site.env)
-        await _register(fresh, devices)
+        _register(fresh, devices)
         db = str(fresh.paths.db)
         # not an automatic one, which ends when it sees no task in flight
         command = [
@@ -94,12 +94,20 @@ async def _receiver(
                 await stop_receiver(fresh.paths)
 
 
-async def _register(site: Site, devices: int) -> None:
+def _register(site: Site, devices: int) -> None:
     """Devices that only push: nobody ever asks them anything."""
-    for nth in range(devices):
-        await add_gateway(
-            site, f"device{nth + 1}", "http://127.0.0.1:9", "nobody", Secret("env:NOBODY")
-        )
+    env = site.env
+    with closing(open_ledger(site.paths.db, site.optouts)) as conn, transaction(conn):
+        for nth in range(devices):
+            add_gateway(
+                conn,
+                env.wall_ms(),
+                name=f"device{nth + 1}",
+                url="http://127.0.0.1:9",
+                username="nobody",
+                secret="env:NOBODY",  # noqa: S106 - where a password would be
+                token=env.nonce(16),
+            )
 
 
 def _count(inbox: Path) -> int:

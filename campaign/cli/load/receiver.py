@@ -13,6 +13,7 @@ from campaign.cli.context import Context, json_option, pass_context
 from campaign.cli.load.live import LiveView
 from campaign.cli.load.options import client_options, fail_if_option, shape_options
 from campaign.cli.load.run import finish, taken_seed, taken_wish
+from campaign.errors import CampaignError
 from campaign.load.flood import Flood
 from campaign.load.pushes import Ear
 from campaign.load.thresholds import Threshold
@@ -95,3 +96,5 @@ def receiver(
             )
         )
     finish(context, ran, thresholds, out)
+    if ran.result is not None and (lost := ran.result.account.get("lost")):
+        raise CampaignError(f"{lost} pushes were acknowledged and are not in the inbox")
