@@ -137,5 +137,8 @@ def finish(
     if ran.interrupted:
         context.say("interrupted: these figures are of the part that ran")
         sys.exit(130)
+    for verdict in outcome.thresholds:
+        if verdict.broken:
+            context.say(f"threshold broken: {verdict.threshold}")
     if outcome.broken:
         sys.exit(3)
