@@ -38,11 +38,12 @@ async def depth(device: Queue) -> int | None:
 
 
 async def until_empty(device: Queue, within: float) -> bool:
-    """Wait until nothing waits in the device, for at most so many seconds; whether it is so."""
+    """Wait until nothing waits in the device, for at most so many seconds; whether it is so. One
+    that does not say is not waited for."""
     with trio.move_on_after(within):
-        while await depth(device) != 0:  # noqa: ASYNC110 - a device has no event to wait for
+        while left := await depth(device):  # noqa: ASYNC110 - a device has no event to wait for
             await trio.sleep(_LOOK_EVERY)
-        return True
+        return left == 0
     return False
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
+import trio
+import trio.testing
 
-from campaign.errors import InDoubt, UsageError
+from campaign.errors import InDoubt, NotSent, UsageError
 from campaign.gateway.answers import Sweep, TidsReading
 from campaign.load.account import Account
 from campaign.load.naming import Names
-from campaign.load.takeback import take_back
+from campaign.load.takeback import take_back, until_empty
 from campaign.load.target import Address, Leave, read_numbers
 from campaign.protocol.messages import QueuedTask, TidsAnswer, Verdict
 from campaign.protocol.simulated import is_simulated
@@ -123,3 +125,31 @@ async def test_only_our_own_tasks_are_taken_back_page_by_page(ignored: int) -> N
     assert all(0 < len(page) <= 500 for page in device.asked)
     books = settled(account)
     assert (books.removed, books.unreported) == (610, 10)
+
+
+@dataclass
+class Draining(Queued):
+    """Every question finds one task less."""
+
+    async def waiting_count(self, port: int) -> int:
+        found = len(self.tasks)
+        if found:
+            self.tasks.popitem()
+        return found
+
+
+class Silent(Queued):
+    async def waiting_count(self, port: int) -> int:
+        raise NotSent("it", "nobody there")
+
+
+async def test_a_queue_is_waited_for_until_it_is_empty_or_too_slow_or_does_not_say(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    tasks = dict.fromkeys(range(1, 8), "999")
+    assert await until_empty(Queued({}), within=10)
+    assert await until_empty(Draining(dict(tasks)), within=10)
+    assert not await until_empty(Draining(dict(tasks)), within=2)
+    began = trio.current_time()
+    assert not await until_empty(Silent(tasks), within=10)
+    assert trio.current_time() == began
