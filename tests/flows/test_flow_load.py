@@ -33,6 +33,14 @@ def shown(*words: str | Path) -> str:
     return result.stdout
 
 
+def register(flow: Flow, name: str, url: str) -> None:
+    """Register a gateway with the simulator's password."""
+    words = ["gateway", "add", name, url, "--username", "root", "--password-stdin"]
+    site = ["--db", str(flow.db), "--optouts", str(flow.optouts)]
+    result = CliRunner().invoke(main, [*site, *words], input="root")
+    assert result.exit_code == 0, result.stderr
+
+
 def attempts(ledger: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
 
@@ -72,8 +80,9 @@ def test_an_interrupted_load_takes_back_what_it_queued_and_shows_what_it_measure
 ) -> None:
     truth = flow.folder / "truth.jsonl"
     target = simulated(flow, "--ports", "2", "--sms-seconds", "60", "--ledger", str(truth))
+    register(flow, "boxed", f"http://{target.split('@')[1]}")
     command = flow.start(
-        "load", "run", target, "--rate", "50/s", "--duration", "10m", "--workers", "2",
+        "load", "run", "boxed", "--rate", "50/s", "--duration", "10m", "--workers", "2",
         "--connections", "4", "--out", "a.load", "--json",
     )  # fmt: skip
     flow.until(lambda: " of " in command.err, "a second of the load is told", command)
