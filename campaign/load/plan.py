@@ -11,11 +11,13 @@ from campaign.env import Env
 from campaign.load.naming import Names, draw_start
 from campaign.load.outcome import Facts
 from campaign.load.schedule import Shape, planned, seconds_of
+from campaign.load.signing import Signing
 from campaign.load.target import Address, Leave
 from campaign.load.witness import Witness
 from campaign.load.wording import shape_in_words
 from campaign.load.workers import Task
 from campaign.load.workload import Alphabet, Ask, Cadence, Mix, Workload, text_of
+from campaign.protocol.session import AuthOrder, Crypt
 from campaign.protocol.text import segments
 
 
@@ -26,6 +28,7 @@ class Plan:
     Without a shape it is the closed model for `seconds`. `connections` are of each worker. After
     the last answer, reports are waited for up to `settle`. The device pushes to `public_url`, or to
     where we listen. `clearing` bounds the removal of what still waits in the device at the end.
+    With `crypt` every connection signs in by a secure session, replaced after `session_requests`.
     """
 
     address: Address
@@ -48,6 +51,9 @@ class Plan:
     listen: tuple[str, int] = ("127.0.0.1", 0)
     public_url: str | None = None
     ca_file: str | None = None
+    crypt: Crypt | None = None
+    auth_order: AuthOrder = "spec"
+    session_requests: int | None = None
 
     @property
     def tasks_per_request(self) -> float:
@@ -73,6 +79,7 @@ class Plan:
             prefix=self.address.prefix,
             cadence=replace(self.cadence, url=push_url),
             mix=self.mix,
+            unsigned=self.crypt is not None,
         )
 
     def task(self, workload: Workload, version: str) -> Task:
@@ -98,6 +105,19 @@ class Plan:
             tls=(self.ca_file or "") if self.address.tls else None,
             most=most,
             make_witness=partial(Witness, workload),
+            signing=self._signing(),
+        )
+
+    def _signing(self) -> Signing | None:
+        if self.crypt is None:
+            return None
+        return Signing(
+            self.address.host_port,
+            self.address.prefix,
+            self.address.login,
+            self.crypt,
+            self.auth_order,
+            self.session_requests,
         )
 
     def facts(self, started_ms: int) -> Facts:
@@ -123,4 +143,10 @@ class Plan:
             f" {self.length} characters ({self.alphabet})"
         )
         others = [f"{ask} {weight}" for ask, weight in self.mix.weights]
-        return words if len(others) == 1 else f"{words}; mix {', '.join(others)}"
+        if len(others) > 1:
+            words += f"; mix {', '.join(others)}"
+        if self.crypt is not None:
+            words += f"; secure sessions ({self.crypt})"
+        if self.crypt is not None and self.session_requests is not None:
+            words += f", a new one after {self.session_requests} request(s)"
+        return words

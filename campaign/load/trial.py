@@ -7,7 +7,7 @@ doubt), then what waits in the device is taken back, and only then do we stop li
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -73,10 +73,13 @@ async def trial(
             env=env,
             timeout=_MOST_DEVICE_SECONDS,
             ca_file=plan.ca_file,
+            crypt=plan.crypt,
+            auth_order=plan.auth_order,
         )
     failure: CampaignError | None = None
     try:
         version = (await device.status()).ver
+        plan = replace(plan, auth_order=device.auth_order)  # by now it is known
         return await _Trial(plan, env, device, on_second).run(version, serve, ending)
     except* CampaignError as group:
         failure = first_of(group)

@@ -26,9 +26,10 @@ from typing import Final
 import trio
 
 from campaign.env import Env, seeded
-from campaign.load.driver import Driver, Ended, Job
+from campaign.load.driver import Driver, Ended, Job, Network
 from campaign.load.schedule import Shape, planned, seconds_of, times
 from campaign.load.series import Series
+from campaign.load.signing import SignedNetwork, Signing
 from campaign.load.tally import Second, Tally, bottlenecks
 from campaign.load.wire import Request, Target, Wire
 from campaign.load.witness import Parcel, Witness
@@ -50,7 +51,8 @@ class Task:
     `make_source(worker, workers)` is called in each worker and makes its n-th request. Without a
     shape it is the closed model for `seconds`. `connections` are of each worker. `tls` is None, or
     the file of the authorities to trust ("" means those of the machine). `most` requests are made
-    in the closed model. `make_witness` travels like `make_source`.
+    in the closed model. `make_witness` travels like `make_source`. With `signing` every connection
+    opens a secure session, and the requests must be unsigned.
     """
 
     host: str
@@ -65,6 +67,7 @@ class Task:
     tls: str | None = None
     most: int | None = None
     make_witness: WitnessMaker | None = None
+    signing: Signing | None = None
 
     def target(self) -> Target:
         """Where to, with a TLS context of this process."""
@@ -289,7 +292,9 @@ async def _work(pipe: Pipe, task: Task, nth: int, workers: int) -> None:
             pipe.send(parcel)
         pipe.send((second.nth, second.tally.packed(), second.in_flight, second.waiting))
 
-    wire = Wire(task.target(), env.monotonic)
+    wire: Network = Wire(task.target(), env.monotonic)
+    if task.signing is not None:
+        wire = SignedNetwork(wire, task.signing, clock=env.monotonic, nonce=env.nonce)
     source = task.make_source(nth, workers)
     driver = Driver(
         task.job(nth, workers),

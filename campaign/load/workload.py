@@ -169,7 +169,8 @@ class Workload:
     """Everything that is asked of one device. It travels by pickle; `source` makes the requests.
 
     `host` is what stands in the header, `prefix` a path before the device's own. The login stands
-    in every query, as devices want it. `pages` is how many pages of waiting tasks are looked at.
+    in every query, as devices want it, unless requests are `unsigned` (`signing`). `pages` is how
+    many pages of waiting tasks are looked at.
     """
 
     host: str
@@ -180,6 +181,7 @@ class Workload:
     cadence: Cadence = field(default_factory=Cadence)
     mix: Mix = field(default_factory=Mix)
     pages: int = 10
+    unsigned: bool = False
 
     @property
     def parts(self) -> int:
@@ -234,7 +236,7 @@ class Workload:
 
     def _path(self, page: str, query: Mapping[str, str] | None = None) -> str:
         login = {"username": self.login.username, "password": self.login.password}
-        signed = {**VERSION, **login, **(query or {})}
+        signed = {**VERSION, **({} if self.unsigned else login), **(query or {})}
         return f"{self.prefix}{page}?{urlencode(signed, quote_via=quote)}"
 
     def _sender(self) -> Callable[[int], Request]:

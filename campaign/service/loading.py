@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
 import trio
@@ -25,7 +25,7 @@ from campaign.load.plan import Plan
 from campaign.load.target import Address
 from campaign.load.trial import Pulse, trial
 from campaign.planner.settings import Settings, with_overrides
-from campaign.protocol.session import Login
+from campaign.protocol.session import AuthOrder, Crypt, Login
 from campaign.service.gateways import registered
 from campaign.service.outcome import beside
 from campaign.service.secrets import find_password
@@ -45,18 +45,18 @@ class Ran(Generic[T]):
 
 @dataclass(frozen=True)
 class Whom:
-    """A load's target: where it is, and the authorities to trust for it instead of the system's."""
+    """A load's target: where it is, the authorities to trust for it instead of the system's, and
+    the cipher of its secure sessions, if it signs in by them."""
 
     address: Address
     ca_file: str | None = None
+    crypt: Crypt | None = None
+    auth_order: AuthOrder = "spec"
 
 
-def whom(site: Site, target: str, *, plain_login: bool = False) -> Whom:
-    """The registered gateway of this name, or the address. UsageError for one no load can speak to.
-
-    A gateway that signs in by a secure session is loaded only with `plain_login`: by the password
-    in every URL.
-    """
+def whom(site: Site, target: str) -> Whom:
+    """The registered gateway of this name, or the address. UsageError for one no load can speak
+    to."""
     if "://" in target:
         return Whom(Address.parse(target))
     row = registered(site, target)
@@ -65,19 +65,14 @@ def whom(site: Site, target: str, *, plain_login: bool = False) -> Whom:
             f"{target} speaks the old interface (api-version 1.0), which has neither task ids nor"
             " reports: a load cannot account for what it sends"
         )
-    if row.crypt is not None and not plain_login:
-        raise UsageError(
-            f"{target} signs in by a secure session ({row.crypt}), and a load does not send under"
-            " a session's cipher. --plain-login loads it with the password in every URL (readable"
-            " on the network); --mix send=1,session=1 adds handshakes under each cipher"
-        )
     parts = urlsplit(row.url)
     tls = parts.scheme == "https"
     login = Login(row.username, find_password(site.paths.secrets, row.name, row.secret))
     address = Address(
         parts.hostname or "", parts.port or (443 if tls else 80), login, tls, parts.path.rstrip("/")
     )
-    return Whom(address, row.ca_file)
+    crypt = None if row.crypt is None else Crypt(row.crypt)
+    return Whom(address, row.ca_file, crypt, cast(AuthOrder, row.auth_order))
 
 
 def check_return_path(plan: Plan) -> None:

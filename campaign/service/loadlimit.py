@@ -74,6 +74,8 @@ async def _device(site: Site, plan: Plan) -> AsyncIterator[Device]:
         env=site.env,
         timeout=_LONGEST_ASK,
         ca_file=plan.ca_file,
+        crypt=plan.crypt,
+        auth_order=plan.auth_order,
     )
     try:
         yield device

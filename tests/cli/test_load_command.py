@@ -54,6 +54,7 @@ def test_every_command_has_a_help_that_ends_with_an_example(run: Run) -> None:
         ((DEVICE, *AT_ONCE, "--mix", "send=x"), "KIND=WEIGHT"),
         ((DEVICE, *AT_ONCE, "--price", "0.1"), "a limit of cost"),
         ((DEVICE, *AT_ONCE, "--price", "x", "--max-cost", "1"), "write an amount"),
+        ((DEVICE, *AT_ONCE, "--session-requests", "3"), "give --crypt"),
         (("http://root:secret@192.0.2.1", *AT_ONCE), "cannot reach a receiver on 127.0.0.1"),
     ],
 )
@@ -79,32 +80,15 @@ def test_a_device_that_is_not_there_is_exit_5(run: Run) -> None:
         assert "secret" not in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("--crypt", "rc4"), "a load does not send under a session's cipher"),
-        (("--api-version", "1.0"), "neither task ids nor reports"),
-    ],
-)
-def test_gateways_that_a_load_cannot_speak_to_are_refused_in_words(
-    run: Run, words: tuple[str, ...], why: str
-) -> None:
+def test_a_gateway_of_the_old_interface_is_refused_in_words(run: Run) -> None:
     added = run(
-        "add", "office", "http://127.0.0.1:9", "--username", "root", "--password-stdin", *words,
-        group="gateway",
+        "add", "office", "http://127.0.0.1:9", "--username", "root", "--password-stdin",
+        "--api-version", "1.0", group="gateway",
     )  # fmt: skip
     assert added.exit_code == 0, added.stderr
     result = run("run", "office", *AT_ONCE)
     assert result.exit_code == 2
-    assert why in result.stderr
-
-
-def test_a_session_is_given_up_on_the_operators_word_alone(run: Run) -> None:
-    run(
-        "add", "office", "http://127.0.0.1:9", "--username", "root", "--password-stdin",
-        "--crypt", "xor", group="gateway",
-    )  # fmt: skip
-    assert run("run", "office", *AT_ONCE, "--plain-login").exit_code == 5  # asked, and not there
+    assert "neither task ids nor reports" in result.stderr
 
 
 def test_a_kept_run_is_shown_in_every_form(run: Run, tmp_path: Path) -> None:

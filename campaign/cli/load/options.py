@@ -17,11 +17,14 @@ from campaign.load.target import Leave, read_numbers
 from campaign.load.workers import cores
 from campaign.load.workload import Alphabet, Cadence, Mix
 from campaign.planner.durations import parse_duration
+from campaign.protocol.session import AUTH_ORDERS, Crypt
 from campaign.service.loading import whom
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_SEED: Final = 2**31 - 1
+_CONNECTIONS: Final = 32
+_SESSIONS: Final = 4
 
 _SHAPE = (
     click.option("--rate", metavar="500/s", help="Requests a second (or /min, /h), evenly spaced."),
@@ -79,12 +82,12 @@ _WORKLOAD = (
 
 _CLIENT = (
     click.option(
-        "--connections", type=click.IntRange(1, 10_000), default=32, show_default=True,
-        metavar="N", help="Kept connections of each worker.",
+        "--connections", type=click.IntRange(1, 10_000), metavar="N",
+        help="Kept connections of each worker. Default: 32; with secure sessions 4.",
     ),
     click.option(
         "--workers", type=click.IntRange(1, 256), metavar="N",
-        help="Processes that send. Default: one for each core.",
+        help="Processes that send. Default: one for each core; with secure sessions 1.",
     ),
     click.option(
         "--timeout", default="30s", show_default=True, metavar="30s",
@@ -104,7 +107,7 @@ _RETURN = (
     click.option("--public-url", metavar="URL", help="The address the device is told."),
 )  # fmt: skip
 
-_LEAVE = (
+_LEAVE_AND_SESSIONS = (
     click.option(
         "--i-own-this-gateway", "owned", is_flag=True,
         help="It is yours, and may send real messages. Needed for all but simulators.",
@@ -120,8 +123,20 @@ _LEAVE = (
     click.option("--max-cost", metavar="X", help="Refuse a load that costs more; with --price."),
     click.option("--price", metavar="X", help="What one SMS costs, in the same currency."),
     click.option(
+        "--crypt", type=click.Choice([str(one) for one in Crypt]),
+        help="Sign in by secure sessions with this cipher, one for each connection (devices keep"
+        " few of them at a time). Default: as registered.",
+    ),
+    click.option(
+        "--auth-order", type=click.Choice(AUTH_ORDERS), help="How requests of a session are hashed."
+    ),
+    click.option(
+        "--session-requests", type=click.IntRange(1), metavar="N",
+        help="Churn: replace a session after N requests. Default: when its life ends.",
+    ),
+    click.option(
         "--plain-login", is_flag=True,
-        help="Send the password in every URL to a gateway with a secure session.",
+        help="Send the password in every URL to a gateway registered with secure sessions.",
     ),
 )  # fmt: skip
 
@@ -148,8 +163,8 @@ def client_options(command: F) -> F:
 
 
 def gateway_options(command: F) -> F:
-    """What is sent to a gateway, where it reports to, and what its owner allows."""
-    return _all((*_WORKLOAD, *_RETURN, *_LEAVE), command)
+    """What is sent to a gateway, where it reports to, what its owner allows, how it signs in."""
+    return _all((*_WORKLOAD, *_RETURN, *_LEAVE_AND_SESSIONS), command)
 
 
 def load_plan(
@@ -164,7 +179,10 @@ def load_plan(
     **options: Any,
 ) -> Plan:
     """The plan these options ask for. UsageError."""
-    found = whom(context.site, target, plain_login=options["plain_login"])
+    found = whom(context.site, target)
+    crypt = None if options["plain_login"] else _cipher(options["crypt"]) or found.crypt
+    if crypt is None and options["session_requests"] is not None:
+        raise UsageError("--session-requests counts those of a secure session: give --crypt")
     return Plan(
         found.address,
         shape=shape,
@@ -181,15 +199,22 @@ def load_plan(
             receipts=receipts,
         ),
         mix=Mix.parse(options["mix"]),
-        connections=options["connections"],
-        workers=options["workers"] or cores(),
+        connections=options["connections"] or (_CONNECTIONS if crypt is None else _SESSIONS),
+        workers=options["workers"] or (cores() if crypt is None else 1),
         timeout=parse_duration(options["timeout"]),
         settle=settle,
         leave=_leave(**options),
         listen=options["listen"],
         public_url=options["public_url"],
         ca_file=found.ca_file,
+        crypt=crypt,
+        auth_order=options["auth_order"] or found.auth_order,
+        session_requests=options["session_requests"],
     )
+
+
+def _cipher(text: str | None) -> Crypt | None:
+    return None if text is None else Crypt(text)
 
 
 def share(text: str) -> float:
