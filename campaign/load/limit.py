@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from campaign.load.histogram import Histogram
-from campaign.load.knee import Bounds, Found, Point, Search, Step, Try, curve, next_rate
+from campaign.load.knee import Bounds, Cause, Found, Point, Search, Step, Try, curve, next_rate
 from campaign.load.outcome import Moment, Outcome
 
 _LEAST_DEPTHS: Final = 3
@@ -46,7 +46,8 @@ class Limit:
             "messages_per_second": round(found.rate * self.messages, 3),
             "ceiling_per_second": found.ceiling,
             "cause": None if found.cause is None else found.cause.value,
-            "exact": found.exact,
+            "exact": found.exact and found.cause is not Cause.GENERATOR,
+            "valid": found.cause is not Cause.GENERATOR,
             "ended_early": self.why,
             "precision": self.search.precision,
             "steps": self.steps,

@@ -18,6 +18,7 @@ from campaign.load.wording import shape_in_words
 from campaign.load.workers import Task
 from campaign.load.workload import Alphabet, Ask, Cadence, Mix, Workload, text_of
 from campaign.protocol.session import AuthOrder, Crypt
+from campaign.protocol.simulated import is_simulated
 from campaign.protocol.text import segments
 
 
@@ -29,6 +30,7 @@ class Plan:
     the last answer, reports are waited for up to `settle`. The device pushes to `public_url`, or to
     where we listen. `clearing` bounds the removal of what still waits in the device at the end.
     With `crypt` every connection signs in by a secure session, replaced after `session_requests`.
+    With `receipts_if_simulated` the cadence's receipts are asked of nothing but a simulator.
     """
 
     address: Address
@@ -54,6 +56,14 @@ class Plan:
     crypt: Crypt | None = None
     auth_order: AuthOrder = "spec"
     session_requests: int | None = None
+    receipts_if_simulated: bool = False
+
+    def fitting(self, version: str, order: AuthOrder) -> Plan:
+        """The same for a device of this version, which hashes requests in this order."""
+        receipts = self.cadence.receipts
+        if self.receipts_if_simulated and not is_simulated(version):
+            receipts = False
+        return replace(self, auth_order=order, cadence=replace(self.cadence, receipts=receipts))
 
     @property
     def tasks_per_request(self) -> float:

@@ -7,23 +7,25 @@ doubt), then what waits in the device is taken back, and only then do we stop li
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
 
 import trio
 
 from campaign.env import Env
-from campaign.errors import CampaignError, first_of
+from campaign.errors import CampaignError, UsageError, first_of
 from campaign.gateway.client import Device
 from campaign.load.account import Account
 from campaign.load.books import Books
 from campaign.load.ears import Ears
+from campaign.load.inbound import inbound_url, point_back
 from campaign.load.outcome import Moment, Outcome, errors_of
 from campaign.load.plan import Plan
 from campaign.load.takeback import depth, take_back
 from campaign.load.tally import Second, Tally, bottlenecks
 from campaign.load.workers import Workers
+from campaign.protocol.simulated import is_simulated
 
 _NAME: Final = "target"
 _PROBE_EVERY: Final = 0.05
@@ -79,7 +81,7 @@ async def trial(
     failure: CampaignError | None = None
     try:
         version = (await device.status()).ver
-        plan = replace(plan, auth_order=device.auth_order)  # by now it is known
+        plan = plan.fitting(version, device.auth_order)
         return await _Trial(plan, env, device, on_second).run(version, serve, ending)
     except* CampaignError as group:
         failure = first_of(group)
@@ -103,12 +105,15 @@ class _Trial:
         self._series: list[Moment] = []
         self._own = Tally()  # of this process: how late it woke while it listened
         self._pushed = trio.Event()
+        self._inbound: str | None = None  # where inbound messages went before, if we move them
+        self._pointed_back: bool | None = None
 
     async def run(self, version: str, serve: Serves, ending: trio.CancelScope | None) -> Outcome:
         plan, env = self._plan, self._env
         # Refused before a port is opened: with an address that has not got its number yet.
         draft = plan.workload(env, plan.public_url or "http://localhost")
         plan.task(draft, version)
+        await self._look_at_inbound(version)
         self._account = Account(draft.names)
         self._ears = Ears(
             self._account, env=env, since_start=self._since_start, on_push=self._note_push
@@ -133,9 +138,24 @@ class _Trial:
             finally:
                 until = trio.current_time() + plan.clearing
                 with trio.CancelScope(shield=True, deadline=until):
+                    ours = workload.cadence.url
+                    if self._inbound is not None and ours is not None:
+                        console, before = self._device.console, self._inbound
+                        self._pointed_back = await point_back(console, before, ours)
                     self._left = await take_back(self._device, self._account)
             faces.cancel_scope.cancel()
         return self._outcome()
+
+    async def _look_at_inbound(self, version: str) -> None:
+        """Remember what asking for receipts will change; UsageError where it is not told."""
+        if not self._plan.cadence.receipts:
+            return
+        self._inbound = await inbound_url(self._device.console)
+        if self._inbound is None and not is_simulated(version):
+            raise UsageError(
+                "receipts point all inbound messages of the device at this load, and it does not"
+                " tell where they go now, so they could not be pointed back: --no-receipts"
+            )
 
     # -- while it runs
 
@@ -206,7 +226,8 @@ class _Trial:
         ears = self._ears
         heard = {"pushes": ears.pushes, "odd_pushes": ears.odd, "other_pushes": ears.others}
         left = {} if self._left is None else {"left_in_queue": self._left}
-        return {**books.figures(), **heard, **left}
+        lost = {"inbound_not_pointed_back": 1} if self._pointed_back is False else {}
+        return {**books.figures(), **heard, **left, **lost}
 
     def _own_faults(self, books: Books) -> list[str]:
         """Why the figures of this process cannot be relied on."""

@@ -81,15 +81,16 @@ class Cadence:
     receipts: bool = False
 
     def envelope(self) -> Envelope:
-        """What stands in a request beside its tasks."""
-        url = self.url
+        """What stands in a request beside its tasks. Where inbound messages go is left as it is
+        unless receipts are wanted: people's messages go there, too."""
+        inbound = self.url if self.receipts else None
         return Envelope(
-            sr_url=url,
+            sr_url=self.url,
             sr_cnt=self.device_count,
             sr_prd=self.device_period,
-            sms_url=url,
-            sms_cnt=None if url is None else 10,
-            sms_prd=None if url is None else 1,
+            sms_url=inbound,
+            sms_cnt=None if inbound is None else 10,
+            sms_prd=None if inbound is None else 1,
         )
 
 

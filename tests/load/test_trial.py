@@ -78,8 +78,14 @@ async def test_every_message_of_a_load_has_its_report_and_its_receipt(tmp_path: 
             workers=2,
             settle=8,
         )
+        login = device.address.login
+        asked = Device("it", device.address.url, login.username, login.password, env=Env())
+        await asked.console.set_parameters({"sms_url": "http://127.0.0.1:9/before"})
         outcome = await run(plan, on_second=pulses.append)
+        found = await asked.console.get_parameters(["sms_url"])
+        await asked.aclose()
         sent = [attempt["number"] for attempt in device.attempts()]
+    assert found == {"sms_url": "http://127.0.0.1:9/before"}
     account = outcome.account
     assert outcome.tally.answered == outcome.facts.planned == 90
     assert len(sent) == len(set(sent)) == account["accepted"] == account["reported"] == 120

@@ -105,6 +105,10 @@ _RETURN = (
         callback=host_port, help="Where reports arrive.",
     ),
     click.option("--public-url", metavar="URL", help="The address the device is told."),
+    click.option(
+        "--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+        help="Certificates to trust for the target. Default: as registered, else the system's.",
+    ),
 )  # fmt: skip
 
 _LEAVE_AND_SESSIONS = (
@@ -175,7 +179,7 @@ def load_plan(
     seconds: float = 0.0,
     seed: int = 0,
     settle: float,
-    receipts: bool,
+    receipts: bool | None,
     **options: Any,
 ) -> Plan:
     """The plan these options ask for. UsageError."""
@@ -196,7 +200,7 @@ def load_plan(
             device_count=options["report_count"],
             device_period=options["report_period"],
             task_period=options["report_period"],
-            receipts=receipts,
+            receipts=receipts is not False,
         ),
         mix=Mix.parse(options["mix"]),
         connections=options["connections"] or (_CONNECTIONS if crypt is None else _SESSIONS),
@@ -206,10 +210,11 @@ def load_plan(
         leave=_leave(**options),
         listen=options["listen"],
         public_url=options["public_url"],
-        ca_file=found.ca_file,
+        ca_file=str(options["ca_file"]) if options["ca_file"] else found.ca_file,
         crypt=crypt,
         auth_order=options["auth_order"] or found.auth_order,
         session_requests=options["session_requests"],
+        receipts_if_simulated=receipts is None,
     )
 
 

@@ -36,7 +36,10 @@ from campaign.service.loading import Ran, run_load
 @shape_options
 @gateway_options
 @click.option(
-    "--receipts/--no-receipts", default=True, show_default=True, help="Ask for delivery receipts."
+    "--receipts/--no-receipts",
+    default=None,
+    help="Ask for delivery receipts: all inbound messages of the device then go to this load until"
+    " it ends. Default: only of a simulator.",
 )
 @click.option(
     "--settle",
