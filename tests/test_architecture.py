@@ -79,6 +79,7 @@ LAZY: Final = {
     ("lists", "openpyxl"): "an extra: without it, only spreadsheets are refused",
     ("reports", "xlsxwriter"): "an extra: without it, only this one export is refused",
     ("reports", "campaign.reports.html_export"): "jinja2 is slow to load; all else does without",
+    ("reports", "campaign.reports.load_html"): "jinja2 is slow to load; all else does without",
 }
 
 # Names (after imports are resolved) nobody may use but the rooms given, and why.

@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "inbox": "campaign.cli.inbox.inbox",
     "simulate": "campaign.cli.processes.simulate",
     "listen": "campaign.cli.processes.listen",
+    "load": "campaign.cli.load.load",
     "optout": "campaign.cli.optout.optout",
     "blocklist": "campaign.cli.blocklist.blocklist",
     "explain": "campaign.cli.explain.explain",

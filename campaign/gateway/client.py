@@ -25,7 +25,7 @@ from campaign.gateway.answers import (
 from campaign.gateway.console import Console
 from campaign.gateway.credentials import Credentials, Negotiated, SecureSession, SignIn
 from campaign.gateway.line import Line
-from campaign.gateway.paging import waiting_tasks
+from campaign.gateway.paging import waiting_count, waiting_tasks
 from campaign.protocol.codec import (
     decode_dev_status,
     decode_sms_page,
@@ -142,6 +142,10 @@ class Device:
     async def waiting_tasks(self, ports: Sequence[int]) -> Sweep:
         """All tasks still waiting on these ports (spec §6.3.6), page by page, until stable."""
         return await waiting_tasks(self._line, ports)
+
+    async def waiting_count(self, port: int) -> int:
+        """How many tasks wait on this port or on any, as the device counts them."""
+        return await waiting_count(self._line, port)
 
     async def pause(self, tids: Sequence[int]) -> TidsReading:
         """Pause these tasks (spec §6.3.3); never all: an empty list is refused."""

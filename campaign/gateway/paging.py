@@ -32,6 +32,12 @@ async def waiting_tasks(line: Line, ports: Sequence[int]) -> Sweep:
     return Sweep(b"\n".join(raws), tuple(found.values()))
 
 
+async def waiting_count(line: Line, port: int) -> int:
+    """How many tasks wait on a port, by the device's own count: one short page."""
+    raw = await line.ask("/goip_get_tasks.html", {"port": str(port), "pos": "0", "num": "1"})
+    return line.checked(raw, decode_task_list).total
+
+
 async def _sweep(line: Line, port: int, raws: list[bytes]) -> tuple[dict[int, QueuedTask], bool]:
     """One pass over a port's queue, and whether it moved under the pass."""
     tasks: dict[int, QueuedTask] = {}

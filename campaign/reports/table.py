@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import shlex
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from campaign.planner.states import RecipientState
 from campaign.reports.cells import terminal_text
+from campaign.reports.columns import aligned
 from campaign.reports.figures import DECISION_MEANINGS, Figures, cost_rows, percent, took
 from campaign.reports.rows import ReportRow, full_reason, ledger_time
 
@@ -43,7 +43,7 @@ def recipient_lines(rows: Iterable[ReportRow], covered: int) -> list[str]:
     ]
     if not cells:
         return ["no recipients in these states"]
-    lines = _aligned([["row", "number", "state", "gateway", "port", "reason"], *cells], "r")
+    lines = aligned([["row", "number", "state", "gateway", "port", "reason"], *cells], "r")
     if covered > len(cells):
         lines.append(f"and {covered - len(cells)} more: all of them with --format csv -o FILE")
     return [terminal_text(line) for line in lines]
@@ -70,7 +70,7 @@ def _states(figures: Figures) -> list[str]:
     ]
     refused = figures.campaign.refused
     extra = [f"refused rows of the list, not recipients: {refused}"] if refused else []
-    return [*_aligned(table, "lrr"), f"recipients {figures.equation()}", *extra]
+    return [*aligned(table, "lrr"), f"recipients {figures.equation()}", *extra]
 
 
 def _gateways(figures: Figures) -> list[str]:
@@ -78,7 +78,7 @@ def _gateways(figures: Figures) -> list[str]:
     for name, entry in [(entry["gateway"], entry) for entry in figures.gateways]:
         shares = _shares(entry["counts"], figures.present)
         lines.append([f"  {name or '(none)'}", str(entry["recipients"]), shares])
-    return ["by gateway", *_aligned(lines, "lr")] if lines else []
+    return ["by gateway", *aligned(lines, "lr")] if lines else []
 
 
 def _planned(figures: Figures) -> list[str]:
@@ -94,7 +94,7 @@ def _planned(figures: Figures) -> list[str]:
     ]
     rest = len(planned.ports) - len(ports)
     more = [f"  and {rest} more ports: see --format json"] if rest else []
-    return ["plan against actual", *_aligned(table, "lrrl"), *_aligned(ports, "lrr"), *more]
+    return ["plan against actual", *aligned(table, "lrrl"), *aligned(ports, "lrr"), *more]
 
 
 def _shares(counts: dict[str, int], order: Sequence[RecipientState]) -> str:
@@ -114,7 +114,7 @@ def _reasons(figures: Figures) -> list[str]:
     ]
     rest = sum(entry["recipients"] for entry in figures.reasons[_MOST_REASONS:])
     more = [f"  and {rest} recipients for rarer reasons: see --format json"] if rest else []
-    return ["by reason", *_aligned(lines, "rlr"), *more] if lines else []
+    return ["by reason", *aligned(lines, "rlr"), *more] if lines else []
 
 
 def _decisions(figures: Figures) -> list[str]:
@@ -127,7 +127,7 @@ def _decisions(figures: Figures) -> list[str]:
         ]
         for entry in figures.decisions[:_MOST_REASONS]
     ]
-    return ["decisions", *_aligned(lines, "r")] if lines else []
+    return ["decisions", *aligned(lines, "r")] if lines else []
 
 
 def _remarks(figures: Figures) -> list[str]:
@@ -151,27 +151,3 @@ def _unknown(figures: Figures) -> list[str]:
         f"  campaign report {name} --state unknown -o next.csv",
         f"  campaign resolve {name} --cause all --as resend --dry-run",
     ]
-
-
-def _aligned(table: Sequence[Sequence[str]], sides: str) -> list[str]:
-    """Columns of equal width, `l` or `r` for each (the rest left); the last is never padded."""
-    if not table:
-        return []
-    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
-    lines = []
-    for cells in table:
-        padded = [
-            _padded(cell, width, side)
-            for cell, width, side in zip(cells, widths, sides.ljust(len(widths), "l"), strict=True)
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return lines
-
-
-def _padded(cell: str, width: int, side: str) -> str:
-    gap = " " * (width - _width(cell))
-    return f"{gap}{cell}" if side == "r" else f"{cell}{gap}"
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -10,14 +10,14 @@ from typing import Any
 from campaign import __version__
 from campaign.protocol.codes import PortCode
 from campaign.protocol.messages import DevStatus, PortState, PortStatus
+from campaign.protocol.simulated import SIMULATOR_MARK
 from campaign.simulator.agenda import Agenda, Entry
 from campaign.simulator.radio import SimPort
 from campaign.simulator.settings import SimulatorSettings
 
 Outlet = Callable[[str, DevStatus | PortStatus], None]
 
-VERSION = f"campaign-simulator {__version__}"
-"""The mark by which a simulated device is known: no real one says this in `ver`."""
+VERSION = f"{SIMULATOR_MARK} {__version__}"
 
 SHORTEST_PERIOD = 60.0
 
