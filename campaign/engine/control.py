@@ -24,7 +24,7 @@ from campaign.engine.conversation import Lines
 from campaign.engine.fetching import fetch
 from campaign.engine.intake import LaunchRequest, intake
 from campaign.engine.lifecycle import snapshot
-from campaign.engine.reordering import take_up_order
+from campaign.engine.preempting import take_up_order
 from campaign.engine.repacing import recall_campaigns
 from campaign.engine.requests import Do, Fetch, Launch, Request, Status, Wake, read_request
 from campaign.engine.runtime import Run

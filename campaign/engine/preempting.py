@@ -22,6 +22,7 @@ from campaign.planner.routing import Shut
 from campaign.planner.shares import Priority
 from campaign.planner.states import TaskState
 from campaign.store.backlog import Queued, queued
+from campaign.store.campaigns import get_campaign
 
 IN_THE_WAY = Shut("an urgent campaign goes first")
 _NOTHING: Mapping[int, Shut] = {}
@@ -92,6 +93,18 @@ async def overtake(run: Run, gateway: Gateway) -> None:
     gateway.overtaken = ports
     await steer_all(run, gateway)
     gateway.bell.ring()
+
+
+async def take_up_order(run: Run, name: str) -> None:
+    """Let the running engine know what was just stored; each dispatcher looks anew whose tasks
+    are in the way of whose."""
+    row = await run.store.read(get_campaign, name)
+    campaign = run.campaigns.get(row.id)
+    if campaign is None:
+        return
+    campaign.options, campaign.priority = row.options, row.options.parsed_priority
+    for gateway in run.gateways.values():
+        gateway.overtaken = None
 
 
 def _urgent_ports(run: Run, queue: Sequence[Queued]) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""Another priority or share for a campaign that runs: stored first, then taken up at once."""
+"""Another priority or share for a campaign, stored; a running engine takes it up at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from campaign.engine.runtime import Run
 from campaign.errors import UsageError
 from campaign.planner.states import CampaignState
 from campaign.store.campaigns import get_campaign, set_options
@@ -32,15 +31,3 @@ def reorder(conn: sqlite3.Connection, now_ms: int, parameters: Mapping[str, Any]
         by = parameters.get("by", "operator")
         decide(conn, now_ms, "priority", why, campaign_id=campaign.id, by=by)
     return {"priority": options.priority, "share": options.share}
-
-
-async def take_up_order(run: Run, name: str) -> None:
-    """Let the running engine know what was just stored; each dispatcher looks anew whose tasks
-    are in the way of whose."""
-    row = await run.store.read(get_campaign, name)
-    campaign = run.campaigns.get(row.id)
-    if campaign is None:
-        return
-    campaign.options, campaign.priority = row.options, row.options.parsed_priority
-    for gateway in run.gateways.values():
-        gateway.overtaken = None

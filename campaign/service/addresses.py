@@ -7,11 +7,11 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 from campaign.errors import UsageError
-from campaign.service.serving import shown
-from campaign.service.site import Site, is_loopback
+from campaign.service.site import Site, is_loopback, shown
 from campaign.store.gateways import GatewayRow
-from campaign.store.inbox import InboxReader
+from campaign.store.inbox import InboxReader, ReceiverBinding
 
+DEFAULT_LISTEN = ("127.0.0.1", 0)
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 
@@ -59,3 +59,21 @@ def check_addresses(
             f"{', '.join(remote)} cannot reach a receiver on {urlsplit(told).hostname}: "
             "add --listen 0.0.0.0:PORT --public-url http://THIS-MACHINE:PORT"
         )
+
+
+def chosen_address(
+    stored: ReceiverBinding | None, asked: tuple[str, int] | None
+) -> tuple[str, int]:
+    """The stored address, else the asked one, else a free port on loopback.
+
+    UsageError where the two contradict: devices were told the stored one. Port 0 asks for any.
+    """
+    if stored is None:
+        return asked or DEFAULT_LISTEN
+    fixed = (stored.host, stored.port)
+    if asked is not None and asked != fixed and asked != (stored.host, 0):
+        raise UsageError(
+            f"the receiver of this ledger is fixed at {shown(*fixed)}, where devices report to;"
+            f" it cannot listen on {shown(*asked)}"
+        )
+    return fixed

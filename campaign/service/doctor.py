@@ -22,9 +22,8 @@ from campaign.service.defaults import local_zone
 from campaign.service.ledger import ask
 from campaign.service.locks import FileLock, is_held
 from campaign.service.secrets import find_password
-from campaign.service.serving import shown
 from campaign.service.simulated import Simulated, is_simulator
-from campaign.service.site import Site
+from campaign.service.site import Site, shown
 from campaign.service.sources import EVERYBODY
 from campaign.store.campaigns import list_campaigns
 from campaign.store.gateways import GatewayRow, list_gateways

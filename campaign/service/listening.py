@@ -21,16 +21,17 @@ from campaign.errors import StoreError, UsageError
 from campaign.receiver.app import receiver_app
 from campaign.receiver.sink import InboxSink
 from campaign.receiver.wake import Waker
+from campaign.service.addresses import chosen_address
 from campaign.service.connections import Limits
 from campaign.service.locks import FileLock
-from campaign.service.serving import capped_descriptors, open_listener, serve_on, shown
+from campaign.service.serving import capped_descriptors, open_listener, serve_on
+from campaign.service.site import shown
 from campaign.service.sources import EVERYBODY, Network, parse_sources, sources_text
 from campaign.store.inbox import InboxWriter, ReceiverBinding
 from campaign.store.paths import LedgerPaths
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_LISTEN = ("127.0.0.1", 0)
 # A device keeps one or two connections; a source may be the one address of a whole site of them.
 LIMITS = Limits(total=512, per_source=128)
 # Covers the moment between a receiver's start and its starter being visible as a running engine.
@@ -120,24 +121,6 @@ async def listen(
     if ending.reason is Ended.LOST:
         raise StoreError(f"inbox {paths.inbox} was removed or replaced under the running receiver")
     return ending.reason
-
-
-def chosen_address(
-    stored: ReceiverBinding | None, asked: tuple[str, int] | None
-) -> tuple[str, int]:
-    """The stored address, else the asked one, else a free port on loopback.
-
-    UsageError where the two contradict: devices were told the stored one. Port 0 asks for any.
-    """
-    if stored is None:
-        return asked or DEFAULT_LISTEN
-    fixed = (stored.host, stored.port)
-    if asked is not None and asked != fixed and asked != (stored.host, 0):
-        raise UsageError(
-            f"the receiver of this ledger is fixed at {shown(*fixed)}, where devices report to;"
-            f" it cannot listen on {shown(*asked)}"
-        )
-    return fixed
 
 
 def _heard(stored: ReceiverBinding | None, asked: Sequence[Network] | None) -> Sequence[Network]:

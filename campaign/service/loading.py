@@ -29,8 +29,8 @@ from campaign.protocol.session import AuthOrder, Crypt, Login
 from campaign.service.gateways import registered
 from campaign.service.outcome import beside
 from campaign.service.secrets import find_password
-from campaign.service.serving import serve, shown
-from campaign.service.site import Site, is_loopback
+from campaign.service.serving import serve
+from campaign.service.site import Site, is_loopback, shown
 
 T = TypeVar("T")
 

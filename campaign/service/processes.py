@@ -21,9 +21,9 @@ import trio
 
 import campaign
 from campaign.errors import CampaignError, StoreError, UsageError
-from campaign.service.listening import chosen_address
+from campaign.service.addresses import chosen_address
 from campaign.service.locks import FileLock, is_held
-from campaign.service.serving import shown
+from campaign.service.site import shown
 from campaign.service.sources import EVERYBODY, Network, sources_text
 from campaign.store.inbox import InboxReader, ReceiverBinding
 from campaign.store.paths import LedgerPaths

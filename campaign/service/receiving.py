@@ -12,8 +12,7 @@ from campaign.errors import CampaignError, first_of
 from campaign.service.ledger import read_any_version
 from campaign.service.listening import listen
 from campaign.service.locks import is_held
-from campaign.service.serving import shown
-from campaign.service.site import Site
+from campaign.service.site import Site, shown
 from campaign.service.sources import Network
 from campaign.store.gateways import receiver_tokens
 from campaign.store.tasks import any_live_task

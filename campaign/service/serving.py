@@ -20,6 +20,7 @@ from hypercorn.config import Config
 
 from campaign.errors import UsageError
 from campaign.service.connections import App, Connections, Limits, serve_connections
+from campaign.service.site import shown
 
 BACKLOG = 256
 GRACE_SECONDS = 3
@@ -113,11 +114,6 @@ async def open_listener(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def shown(host: str, port: int) -> str:
-    """`HOST:PORT` as a URL writes it: an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import trio
 
 from campaign.env import Env
 from campaign.service.outcome import beside
-from campaign.service.serving import serve, shown
+from campaign.service.serving import serve
+from campaign.service.site import shown
 from campaign.simulator import Simulator, SimulatorSettings
 
 

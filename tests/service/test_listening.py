@@ -16,7 +16,8 @@ from trio.testing import MockClock
 
 from campaign.env import Env
 from campaign.errors import StoreError, UsageError
-from campaign.service.listening import Ended, chosen_address, listen
+from campaign.service.addresses import chosen_address
+from campaign.service.listening import Ended, listen
 from campaign.service.locks import FileLock, is_held
 from campaign.store.inbox import InboxReader, ReceiverBinding
 from campaign.store.paths import LedgerPaths, socket_address

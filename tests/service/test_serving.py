@@ -16,7 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from campaign.errors import UsageError
-from campaign.service.serving import capped_descriptors, open_listener, serve, shown
+from campaign.service.serving import capped_descriptors, open_listener, serve
+from campaign.service.site import shown
 
 Ask = Callable[[str, int, bytes], Awaitable[bytes]]
 
