@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from campaign.store.suppression import UNWANTED
 from campaign.store.unproved import back_to_unknown, is_unproved
 from campaign.store.usage import charge, give_back
 
+_ALL = sys.maxsize
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
 
@@ -83,15 +85,8 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> Clai
         return Claim()
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
-    picked = pick(conn, order, state["last"], tally)
-    planned = split(
-        picked.recipients,
-        order.grants,
-        order.task_size,
-        only_place=order.only_place,
-        reach=order.reach,
-    )
-    within = charge(conn, order.sims, planned[: order.most_tasks], order.now_ms)
+    planned, skipped = _plan(conn, order, state["last"], tally)
+    within = charge(conn, order.sims, planned, order.now_ms)
     claimed = _write_down(conn, order, within, build)
     tally.moved(
         order.campaign_id,
@@ -100,8 +95,34 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> Clai
         sum(task.size for task in claimed),
     )
     tally.store(conn)
-    in_vain = not claimed and not picked.skipped and anybody_waits(conn, order, state["last"])
-    return Claim(claimed, picked.skipped, in_vain, in_vain and bool(planned))
+    in_vain = not claimed and not skipped and anybody_waits(conn, order, state["last"])
+    return Claim(claimed, skipped, in_vain, in_vain and bool(planned))
+
+
+def _plan(
+    conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally
+) -> tuple[list[PlannedTask], int]:
+    """The tasks of one POST, and how many were skipped on the way.
+
+    The ports may have room for many times what one POST takes, and how many that are depends on
+    their texts: who is read is read again by the next claim if this one leaves them out.
+    """
+    picked = pick(conn, order, last, tally, order.most_tasks)
+    skipped = picked.skipped
+    texts = {recipient.text for recipient in picked.recipients}
+    if picked.more and len(texts) < len(picked.recipients):
+        # the same for all: full tasks, a port each at least; some alike: whoever fills their tasks
+        full = max(order.most_tasks, len(order.grants)) * order.task_size
+        picked = pick(conn, order, last, tally, full if len(texts) == 1 else _ALL)
+        skipped += picked.skipped
+    planned = split(
+        picked.recipients,
+        order.grants,
+        order.task_size,
+        only_place=order.only_place,
+        reach=order.reach,
+    )
+    return planned[: order.most_tasks], skipped
 
 
 def wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int) -> None:
