@@ -28,6 +28,9 @@ _ALL = sys.maxsize
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
 
+CLOSED_BY_REPORTS = "every attempt final"
+"""The verdict of a task that nothing is left to be told of."""
+
 Build = Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]
 """(tid, port, numbers, text) -> the task object's bytes and their sha256."""
 
@@ -229,16 +232,20 @@ def _allocate(conn: sqlite3.Connection, gateway_id: int, count: int, now_ms: int
     tid = int(read_meta(conn, "next_tid") or 1)
     tids: list[int] = []
     while len(tids) < count:
-        used = conn.execute(
-            """
-            SELECT 1 FROM tasks WHERE gateway_id = ? AND tid = ?
-                AND (closed_ms IS NULL OR closed_ms > ?)
-            """,
-            (gateway_id, tid, now_ms - _TID_REST_MS),
-        ).fetchone()
-        if used is None:
-            tids.append(tid)
-        tid = tid % LARGEST_TID + 1
+        end = min(tid + count - len(tids), LARGEST_TID + 1)
+        used = {
+            row[0]
+            for row in conn.execute(
+                # index tasks_tid
+                """
+                SELECT tid FROM tasks WHERE gateway_id = ? AND tid >= ? AND tid < ?
+                    AND (closed_ms IS NULL OR closed_ms > ?)
+                """,
+                (gateway_id, tid, end, now_ms - _TID_REST_MS),
+            )
+        }
+        tids += [free for free in range(tid, end) if free not in used]
+        tid = (end - 1) % LARGEST_TID + 1
     write_meta(conn, {"next_tid": str(tid)})
     return tids
 

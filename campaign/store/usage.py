@@ -173,6 +173,10 @@ def charge(
         if limits.sim not in accounts:
             accounts[limits.sim] = _Account.open(conn, limits, now_ms)
         account = accounts[limits.sim]
+        if account.is_open:
+            account.segments += task.parts
+            charged.append(task)
+            continue
         account.learn(conn, task.recipients)
         fitting = tuple(recipient for recipient in task.recipients if account.takes(recipient))
         if fitting:
@@ -208,6 +212,11 @@ class _Account:
             rows = _rows(conn, limits.sim, now_ms, limits.zone)
         days = _days_before(conn, limits.sim, rows[Period.DAY].start_ms) if limits.caps.ramp else 0
         return cls(limits.sim, limits.caps, now_ms, rows, days, keeps)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes everybody, whoever they are: nothing is capped, nobody is counted."""
+        return not (self.caps or self.keeps_contacts)
 
     def learn(self, conn: sqlite3.Connection, recipients: Sequence[Claimable]) -> None:
         """Look up when this SIM last wrote to them (primary key of sim_contacts)."""
