@@ -17,7 +17,7 @@ from campaign.engine.unanswered import request_may_come_since
 from campaign.errors import GatewayError, RemoteProtocolError
 from campaign.gateway.answers import StatsReading, Sweep, TidsReading
 from campaign.planner.states import FenceReason, TaskState, UnknownCause
-from campaign.store.claims import close, release
+from campaign.store.claims import CLOSED_BY_REPORTS, close, release
 from campaign.store.journal import keep_evidence
 from campaign.store.outcomes import ambiguity, close_unknown, task_counters
 from campaign.store.statistics import accounts_exactly
@@ -189,7 +189,7 @@ def _close(
     if not current:
         return
     if not current[0].open:
-        close(conn, task.id, now_ms, "every attempt final")
+        close(conn, task.id, now_ms, CLOSED_BY_REPORTS)
         return
     if stats is not None and _proved_unsent(conn, current[0], boot, stats):
         keep_evidence(conn, now_ms, gateway_id, "stat", f"task {task.id}", stats.raw)

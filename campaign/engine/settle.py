@@ -44,8 +44,8 @@ from campaign.store.journal import (
     write_meta,
 )
 from campaign.store.lineage import refuse_old
-from campaign.store.outcomes import fold_report
 from campaign.store.sims import fell_back, store_states
+from campaign.store.sweeping import fold_reports
 
 _BATCH = 200
 
@@ -173,10 +173,9 @@ def _fold(
         effects.pushed.add(row.gateway_id)
         match push:
             case StatusReport():
-                for report in push.reports:
-                    fold_report(
-                        conn, now_ms, row.gateway_id, report, policy, effects.of(row.gateway_id)
-                    )
+                fold_reports(
+                    conn, now_ms, row.gateway_id, push.reports, policy, effects.of(row.gateway_id)
+                )
             case RecvSms():
                 fold_received(conn, now_ms, row.gateway_id, push.messages, "push", row.received_ms)
                 _keep_odd(conn, now_ms, row, push.odd)

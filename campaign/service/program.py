@@ -28,6 +28,7 @@ from campaign.planner.states import CampaignState, RecipientState
 from campaign.service.addresses import check_addresses
 from campaign.service.devices import device_of
 from campaign.service.following import follow_remote, hand_over, lift_remote
+from campaign.service.garbage import collected_rarely
 from campaign.service.ledger import held, read, read_any_version
 from campaign.service.locks import FileLock, is_held
 from campaign.service.outcome import Result, Screen, beside, final_object
@@ -202,7 +203,7 @@ async def _run(
     as long as the engine; by default it shows how far it is."""
     listen, public_url, allow = door
     began = site.env.monotonic()
-    with closing(open_ledger(site.paths.db, site.optouts)) as conn:
+    with closing(open_ledger(site.paths.db, site.optouts)) as conn, collected_rarely():
         async with ThreadStore(conn) as store:
             await store.read(refuse_old)
             await start_fleet(site, store, screen.notice, simulation)

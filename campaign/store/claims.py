@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -23,8 +24,12 @@ from campaign.store.suppression import UNWANTED
 from campaign.store.unproved import back_to_unknown, is_unproved
 from campaign.store.usage import charge, give_back
 
+_ALL = sys.maxsize
 _TID_REST_MS = 30 * 86_400_000
 """A tid is not used again on a gateway within 30 days: a late report may still name it."""
+
+CLOSED_BY_REPORTS = "every attempt final"
+"""The verdict of a task that nothing is left to be told of."""
 
 Build = Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]
 """(tid, port, numbers, text) -> the task object's bytes and their sha256."""
@@ -85,15 +90,8 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> Clai
         return Claim(halted=True)
     tally = Tally()
     _wake_due(conn, order.campaign_id, order.now_ms, tally)
-    picked = pick(conn, order, state["last"], tally)
-    planned = split(
-        picked.recipients,
-        order.grants,
-        order.task_size,
-        only_place=order.only_place,
-        reach=order.reach,
-    )
-    within = charge(conn, order.sims, planned[: order.most_tasks], order.now_ms)
+    planned, skipped = _plan(conn, order, state["last"], tally)
+    within = charge(conn, order.sims, planned, order.now_ms)
     claimed = _write_down(conn, order, within, build)
     tally.moved(
         order.campaign_id,
@@ -102,8 +100,34 @@ def claim_due(conn: sqlite3.Connection, order: ClaimOrder, build: Build) -> Clai
         sum(task.size for task in claimed),
     )
     tally.store(conn)
-    in_vain = not claimed and not picked.skipped and anybody_waits(conn, order, state["last"])
-    return Claim(claimed, picked.skipped, in_vain, in_vain and bool(planned))
+    in_vain = not claimed and not skipped and anybody_waits(conn, order, state["last"])
+    return Claim(claimed, skipped, in_vain, in_vain and bool(planned))
+
+
+def _plan(
+    conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally
+) -> tuple[list[PlannedTask], int]:
+    """The tasks of one POST, and how many were skipped on the way.
+
+    The ports may have room for many times what one POST takes, and how many that are depends on
+    their texts: who is read is read again by the next claim if this one leaves them out.
+    """
+    picked = pick(conn, order, last, tally, order.most_tasks)
+    skipped = picked.skipped
+    texts = {recipient.text for recipient in picked.recipients}
+    if picked.more and len(texts) < len(picked.recipients):
+        # the same for all: full tasks, a port each at least; some alike: whoever fills their tasks
+        full = max(order.most_tasks, len(order.grants)) * order.task_size
+        picked = pick(conn, order, last, tally, full if len(texts) == 1 else _ALL)
+        skipped += picked.skipped
+    planned = split(
+        picked.recipients,
+        order.grants,
+        order.task_size,
+        only_place=order.only_place,
+        reach=order.reach,
+    )
+    return planned[: order.most_tasks], skipped
 
 
 def wake_due(conn: sqlite3.Connection, campaign_id: int, now_ms: int) -> None:
@@ -210,16 +234,20 @@ def _allocate(conn: sqlite3.Connection, gateway_id: int, count: int, now_ms: int
     tid = int(read_meta(conn, "next_tid") or 1)
     tids: list[int] = []
     while len(tids) < count:
-        used = conn.execute(
-            """
-            SELECT 1 FROM tasks WHERE gateway_id = ? AND tid = ?
-                AND (closed_ms IS NULL OR closed_ms > ?)
-            """,
-            (gateway_id, tid, now_ms - _TID_REST_MS),
-        ).fetchone()
-        if used is None:
-            tids.append(tid)
-        tid = tid % LARGEST_TID + 1
+        end = min(tid + count - len(tids), LARGEST_TID + 1)
+        used = {
+            row[0]
+            for row in conn.execute(
+                # index tasks_tid
+                """
+                SELECT tid FROM tasks WHERE gateway_id = ? AND tid >= ? AND tid < ?
+                    AND (closed_ms IS NULL OR closed_ms > ?)
+                """,
+                (gateway_id, tid, end, now_ms - _TID_REST_MS),
+            )
+        }
+        tids += [free for free in range(tid, end) if free not in used]
+        tid = (end - 1) % LARGEST_TID + 1
     write_meta(conn, {"next_tid": str(tid)})
     return tids
 

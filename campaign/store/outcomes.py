@@ -24,7 +24,7 @@ from campaign.planner.states import (
 )
 from campaign.protocol.messages import TaskReport
 from campaign.store.applying import AfterFailure, Applier, Folded, ReportedTask
-from campaign.store.claims import close
+from campaign.store.claims import CLOSED_BY_REPORTS, close
 from campaign.store.journal import Tally, decide, incident
 from campaign.store.lineage import notice_overtaken
 from campaign.store.policies import apply_policy
@@ -92,7 +92,7 @@ def fold_report(
     risen = {settled.idx for settled in result.settled}
     open_left = any(row["outcome"] is None and row["idx"] not in risen for row in rows)
     if task.state != TaskState.CLOSED and not open_left:
-        close(conn, task.id, now_ms, "every attempt final")
+        close(conn, task.id, now_ms, CLOSED_BY_REPORTS)
         folded.closed.append(task.id)
 
 
@@ -135,10 +135,11 @@ def _find(conn: sqlite3.Connection, gateway_id: int, tid: int) -> ReportedTask |
         """,
         (gateway_id, tid),
     ).fetchone()
-    return None if row is None else _as_task(row)
+    return None if row is None else as_task(row)
 
 
-def _as_task(row: sqlite3.Row) -> ReportedTask:
+def as_task(row: sqlite3.Row) -> ReportedTask:
+    """A row of `tasks`, as far as its reports concern it."""
     counters = (
         None
         if row["c_sent"] is None
@@ -211,7 +212,7 @@ def task_counters(conn: sqlite3.Connection, task_id: int) -> Counters | None:
 
 
 def _get(conn: sqlite3.Connection, task_id: int) -> ReportedTask:
-    return _as_task(conn.execute("SELECT * FROM tasks WHERE id = ?", (task_id,)).fetchone())
+    return as_task(conn.execute("SELECT * FROM tasks WHERE id = ?", (task_id,)).fetchone())
 
 
 def settle_without_receipts(conn: sqlite3.Connection, now_ms: int, campaign_id: int) -> int:

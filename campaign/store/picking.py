@@ -50,29 +50,40 @@ class ClaimOrder:
 
 @dataclass(frozen=True)
 class Picked:
-    """Who is to be claimed, and how many were skipped on the way."""
+    """Who is to be claimed, and how many were skipped on the way.
+
+    `more`: the ports have room for others, who were not read.
+    """
 
     recipients: Sequence[Claimable]
     skipped: int
+    more: bool = False
 
 
-def pick(conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally) -> Picked:
-    """Those who wait in the lanes asked for, as many as the ports take; none behind the `last` of
-    the canary. Those met on the way who must not be written to (store.suppression) are skipped."""
+def pick(
+    conn: sqlite3.Connection, order: ClaimOrder, last: int | None, tally: Tally, most: int
+) -> Picked:
+    """Those who wait in the lanes asked for, as many as the ports take, of lanes that the same
+    ports take `most` at most; none behind the `last` of the canary. Those met on the way who must
+    not be written to (store.suppression) are skipped."""
     unwanted = unwanted_in(conn, order.campaign_id, order.now_ms)
     blocks: list[list[Claimable]] = []
     skipped = 0
+    more = False
     for lanes, grants in _alike(order):
         waiting = [
             _Waiting(order, lane, grants, unwanted, last)
             for lane in _oldest_first(conn, order.campaign_id, lanes)
         ]
-        room = sum(grant.count for grant in grants)
+        granted = sum(grant.count for grant in grants)
+        room = min(granted, most)
         # a lane alone may have it all at once
-        blocks += _in_turn(conn, waiting, room, order.task_size if len(lanes) > 1 else room, tally)
+        found = _in_turn(conn, waiting, room, order.task_size if len(lanes) > 1 else room, tally)
+        more = more or (room < granted and sum(map(len, found)) >= room)
+        blocks += found
         skipped += sum(lane.skipped for lane in waiting)
     blocks.sort(key=lambda block: block[0].id)
-    return Picked([recipient for block in blocks for recipient in block], skipped)
+    return Picked([recipient for block in blocks for recipient in block], skipped, more)
 
 
 def anybody_waits(conn: sqlite3.Connection, order: ClaimOrder, last: int | None) -> bool:

@@ -142,6 +142,14 @@ def _candidates(
     ).fetchall()
 
 
+def has_parked(conn: sqlite3.Connection, gateway_id: int) -> bool:
+    """Whether any receipt of a gateway waits for its message (index receipts_parked)."""
+    row = conn.execute(
+        "SELECT 1 FROM receipts WHERE gateway_id = ? AND task_id IS NULL LIMIT 1", (gateway_id,)
+    )
+    return row.fetchone() is not None
+
+
 def claim_parked(
     conn: sqlite3.Connection,
     gateway_id: int,

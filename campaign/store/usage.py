@@ -173,13 +173,50 @@ def charge(
         if limits.sim not in accounts:
             accounts[limits.sim] = _Account.open(conn, limits, now_ms)
         account = accounts[limits.sim]
+        if account.is_open:
+            account.segments += task.parts
+            charged.append(task)
+            continue
         account.learn(conn, task.recipients)
         fitting = tuple(recipient for recipient in task.recipients if account.takes(recipient))
         if fitting:
             charged.append(replace(task, recipients=fitting))
-    for account in accounts.values():
-        account.store(conn)
+    _store(conn, list(accounts.values()))
     return charged
+
+
+def _store(conn: sqlite3.Connection, accounts: Sequence[_Account]) -> None:
+    """Write down what was charged, all SIMs together."""
+    conn.executemany(
+        # a new period begins with what was in flight; without a claim it need not begin
+        """
+        INSERT INTO sim_usage (sim, period, start_ms, end_ms, segments, recipients)
+        VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (sim, period, start_ms) DO UPDATE SET
+            segments = excluded.segments, recipients = excluded.recipients
+        """,
+        [row for account in accounts for row in account.charged()],
+    )
+    conn.executemany(
+        # periods of another calendar that are not over: what is claimed now may go on air in them
+        # too (primary key)
+        """
+        UPDATE sim_usage SET segments = segments + ?, recipients = recipients + ?
+        WHERE sim = ? AND period = ? AND start_ms >= ? AND end_ms > ? AND start_ms <> ?
+        """,
+        [row for account in accounts for row in account.charged_elsewhere()],
+    )
+    conn.executemany(
+        """
+        INSERT INTO sim_contacts (sim, number, last_ms) VALUES (?, ?, ?)
+        ON CONFLICT (sim, number) DO UPDATE SET last_ms = max(last_ms, excluded.last_ms)
+        """,
+        [
+            (account.sim, number, account.now_ms)
+            for account in accounts
+            for number in account.contacted
+        ],
+    )
 
 
 @dataclass
@@ -208,6 +245,11 @@ class _Account:
             rows = _rows(conn, limits.sim, now_ms, limits.zone)
         days = _days_before(conn, limits.sim, rows[Period.DAY].start_ms) if limits.caps.ramp else 0
         return cls(limits.sim, limits.caps, now_ms, rows, days, keeps)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes everybody, whoever they are: nothing is capped, nobody is counted."""
+        return not (self.caps or self.keeps_contacts)
 
     def learn(self, conn: sqlite3.Connection, recipients: Sequence[Claimable]) -> None:
         """Look up when this SIM last wrote to them (primary key of sim_contacts)."""
@@ -247,46 +289,25 @@ class _Account:
         today = self.rows[Period.DAY].segments
         return step is None or today + self.segments + parts <= step
 
-    def store(self, conn: sqlite3.Connection) -> None:
-        for period, row in self.rows.items():
-            # a new period begins with what was in flight; without a claim it need not begin
-            conn.execute(
-                """
-                INSERT INTO sim_usage (sim, period, start_ms, end_ms, segments, recipients)
-                VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (sim, period, start_ms) DO UPDATE SET
-                    segments = excluded.segments, recipients = excluded.recipients
-                """,
-                (
-                    self.sim, period, row.start_ms, row.end_ms, row.segments + self.segments,
-                    row.recipients + self.fresh[period],
-                ),
-            )  # fmt: skip
-        self._charge_others(conn)
-        conn.executemany(
-            """
-            INSERT INTO sim_contacts (sim, number, last_ms) VALUES (?, ?, ?)
-            ON CONFLICT (sim, number) DO UPDATE SET last_ms = max(last_ms, excluded.last_ms)
-            """,
-            [(self.sim, number, self.now_ms) for number in self.contacted],
-        )
+    def charged(self) -> list[tuple[object, ...]]:
+        """Its periods with what they hold now."""
+        return [
+            (
+                self.sim, period, row.start_ms, row.end_ms, row.segments + self.segments,
+                row.recipients + self.fresh[period],
+            )
+            for period, row in self.rows.items()
+        ]  # fmt: skip
 
-    def _charge_others(self, conn: sqlite3.Connection) -> None:
-        """Periods of another calendar that are not over: what is claimed now may go on air in them
-        too (primary key)."""
-        conn.executemany(
-            """
-            UPDATE sim_usage SET segments = segments + ?, recipients = recipients + ?
-            WHERE sim = ? AND period = ? AND start_ms >= ? AND end_ms > ? AND start_ms <> ?
-            """,
-            [
-                (
-                    self.segments, len(set(self.contacted)), self.sim, period,
-                    self.now_ms - _LONGEST_MS, self.now_ms, row.start_ms,
-                )
-                for period, row in self.rows.items()
-            ],
-        )  # fmt: skip
+    def charged_elsewhere(self) -> list[tuple[object, ...]]:
+        """What the periods of other calendars are charged with."""
+        return [
+            (
+                self.segments, len(set(self.contacted)), self.sim, period,
+                self.now_ms - _LONGEST_MS, self.now_ms, row.start_ms,
+            )
+            for period, row in self.rows.items()
+        ]  # fmt: skip
 
 
 def _keeps_contacts(

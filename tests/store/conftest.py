@@ -29,9 +29,9 @@ from campaign.store.door import transaction
 from campaign.store.gateways import add_gateway
 from campaign.store.journal import begin_epoch, write_meta
 from campaign.store.optouts import OptOut, add_optouts
-from campaign.store.outcomes import fold_report
 from campaign.store.picking import ClaimOrder
 from campaign.store.receipts import Receipt, fold_receipt
+from campaign.store.sweeping import fold_reports
 from tests.fresh import open_fresh
 
 NOW = 1_750_000_000_000
@@ -193,7 +193,7 @@ class Bench:
         def policy(campaign_id: int) -> Callable[[Failure, int], Retry | Final]:
             return lambda failure, failures: after_failure(failure, failures, budget, 10.0)
 
-        self.do(fold_report, self.now, self.gateway(gateway), report, policy, self.folded)
+        self.do(fold_reports, self.now, self.gateway(gateway), [report], policy, self.folded)
 
     def receipt(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sqlite3
 import stat
@@ -16,7 +17,7 @@ import pytest
 from sqlite_utils import Database
 
 from campaign.errors import SchemaError, StoreError
-from campaign.store.health import missing_migrations
+from campaign.store.health import damage, missing_migrations
 from campaign.store.lineage import why_old
 from campaign.store.opening import APPLICATION_ID, open_ledger, open_migrated, open_reader
 from campaign.store.schema import ledger_migrations
@@ -54,6 +55,14 @@ SOURCED = """
     INSERT INTO inbound (gateway_id, port, at, sender, recipient, text, source, received_ms)
         VALUES (1, '1.01', 5, '99900000003', '1', 'yes', 'push', 5);
 """
+
+
+WORDS = [
+    ("campaigns", "state"), ("tallies", "state"), ("recipients", "state"),
+    ("recipients", "evidence"), ("recipients", "cause"), ("tasks", "state"), ("tasks", "doubt"),
+    ("tasks", "fence"), ("attempts", "outcome"), ("attempts", "evidence"), ("gateways", "crypt"),
+]  # fmt: skip
+"""Columns that hold one of a few words."""
 
 
 @pytest.fixture
@@ -200,6 +209,25 @@ def test_a_ledger_made_earlier_learns_the_moves_of_today(tmp_path: Path, optouts
     with closing(open_ledger(db, optouts)) as conn:
         found = conn.execute("SELECT sql FROM sqlite_master WHERE name = 'recipients_moves'")
         assert found.fetchone()[0] == today
+
+
+@pytest.mark.parametrize("first", NAMES)
+def test_a_ledger_of_any_age_refuses_words_that_the_design_does_not_know(
+    earlier: Callable[[str], Path], tmp_path: Path, optouts: Path, first: str
+) -> None:
+    db = earlier(first) if first in EARLIER else tmp_path / "campaign.db"
+    with closing(open_ledger(db, optouts)) as conn:
+        if first not in EARLIER:
+            conn.executescript(ROWS)
+        for table in ("recipients", "tasks"):
+            conn.execute(f"DROP TRIGGER {table}_moves")
+        for table, column in WORDS:
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint"):
+                conn.execute(f"UPDATE {table} SET {column} = 'whatever' WHERE true")
+        assert damage(conn) == []
+        # in a word list SQLite fills a table anew in every statement
+        tables = conn.execute("SELECT sql FROM sqlite_master WHERE type IN ('table', 'trigger')")
+        assert not [sql for (sql,) in tables if re.search(r"(?<!NOT) IN \(", sql)]
 
 
 class _CutOff(Exception):
