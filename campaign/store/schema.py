@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from campaign.planner.states import RECIPIENT_MOVES, TASK_MOVES
-from campaign.store.tables import INDEXES, TABLES, one_of
+from campaign.store.tables import INDEXES, TABLES, is_one_of
 
 ledger_migrations = Migrations("campaign.ledger")
 
@@ -28,12 +28,12 @@ _MOVES: Final[Mapping[str, Iterable[tuple[str, str]]]] = {
 
 
 def _moves_trigger(table: str, moves: Iterable[tuple[str, str]]) -> str:
-    # CASE on the old state keeps the check at two comparisons instead of one per pair.
+    # CASE on the old state keeps the check at a few comparisons instead of one per pair.
     allowed: dict[str, list[str]] = {}
     for old, new in moves:
         allowed.setdefault(old, []).append(new)
     cases = " ".join(
-        f"WHEN '{old}' THEN NEW.state NOT IN ({one_of(new)})" for old, new in allowed.items()
+        f"WHEN '{old}' THEN NOT {is_one_of('NEW.state', new)}" for old, new in allowed.items()
     )
     return f"""
         CREATE TRIGGER {table}_moves BEFORE UPDATE OF state ON {table}

@@ -18,10 +18,17 @@ from campaign.planner.states import (
 )
 
 
-def one_of(values: Iterable[str]) -> str:
-    """Words as SQL takes them behind IN."""
-    return ", ".join(f"'{value}'" for value in values)
+def is_one_of(expression: str, values: Iterable[str]) -> str:
+    """SQL: whether an expression is one of these words, or NULL.
 
+    Not IN: beyond two words SQLite builds a tree of them every time a row is checked, 3 µs where
+    comparisons take 0.1 (measured with 3.40).
+    """
+    cases = " ".join(f"WHEN '{value}' THEN 1" for value in values)
+    return f"CASE {expression} {cases} ELSE {expression} IS NULL END"
+
+
+_CAUSES = (*UnknownCause, "opted_out", "suppressed", "duplicate", "backoff", "quota")
 
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
@@ -72,7 +79,7 @@ TABLES = (
     CREATE TABLE campaigns (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
-        state TEXT NOT NULL CHECK (state IN ({one_of(CampaignState)})),
+        state TEXT NOT NULL CHECK ({is_one_of("state", CampaignState)}),
         waiting_for TEXT,
         list_name TEXT NOT NULL,
         message TEXT NOT NULL,
@@ -88,7 +95,7 @@ TABLES = (
     f"""
     CREATE TABLE tallies (
         campaign_id INTEGER NOT NULL REFERENCES campaigns(id),
-        state TEXT NOT NULL CHECK (state IN ({one_of(RecipientState)})),
+        state TEXT NOT NULL CHECK ({is_one_of("state", RecipientState)}),
         n INTEGER NOT NULL CHECK (n >= 0),
         PRIMARY KEY (campaign_id, state)
     ) STRICT, WITHOUT ROWID
@@ -102,10 +109,9 @@ TABLES = (
         text TEXT,                         -- NULL: the campaign's constant message
         columns TEXT,                      -- the list's own columns, a JSON array, or NULL
         parts INTEGER NOT NULL DEFAULT 1,
-        state TEXT NOT NULL CHECK (state IN ({one_of(RecipientState)})),
-        evidence TEXT NOT NULL DEFAULT 'none' CHECK (evidence IN ({one_of(Evidence)})),
-        cause TEXT CHECK (cause IN ({one_of(UnknownCause)}, 'opted_out', 'suppressed', 'duplicate',
-                                    'backoff', 'quota')),
+        state TEXT NOT NULL CHECK ({is_one_of("state", RecipientState)}),
+        evidence TEXT NOT NULL DEFAULT 'none' CHECK ({is_one_of("evidence", Evidence)}),
+        cause TEXT CHECK ({is_one_of("cause", _CAUSES)}),
         attempts INTEGER NOT NULL DEFAULT 0,
         failures INTEGER NOT NULL DEFAULT 0,
         due_ms INTEGER,
@@ -138,7 +144,7 @@ TABLES = (
         gateway_id INTEGER NOT NULL REFERENCES gateways(id),
         tid INTEGER NOT NULL CHECK (tid BETWEEN 1 AND 2147483647),
         port INTEGER,
-        state TEXT NOT NULL CHECK (state IN ({one_of(TaskState)})),
+        state TEXT NOT NULL CHECK ({is_one_of("state", TaskState)}),
         size INTEGER NOT NULL CHECK (size >= 1),
         body BLOB NOT NULL,                -- the task object, byte for byte as posted
         sha256 TEXT NOT NULL,
@@ -150,11 +156,11 @@ TABLES = (
         intent_ms INTEGER,
         accepted_ms INTEGER,
         doubt_ms INTEGER,
-        doubt TEXT CHECK (doubt IN ({one_of(UnknownCause)})),
+        doubt TEXT CHECK ({is_one_of("doubt", UnknownCause)}),
         news_ms INTEGER,                   -- last word of this task from its device
         fence_ms INTEGER,
         fenced_ms INTEGER,
-        fence TEXT CHECK (fence IN ({one_of(FenceReason)})),
+        fence TEXT CHECK ({is_one_of("fence", FenceReason)}),
         closed_ms INTEGER,
         shown_waiting INTEGER NOT NULL DEFAULT 0,  -- paused, listed as waiting, then removed
         verdict TEXT,                      -- why it was closed
@@ -170,8 +176,8 @@ TABLES = (
         idx INTEGER NOT NULL CHECK (idx >= 1),
         recipient_id INTEGER NOT NULL REFERENCES recipients(id),
         live INTEGER NOT NULL CHECK (live IN (0, 1)),
-        outcome TEXT CHECK (outcome IN ({one_of(Outcome)})),
-        evidence TEXT NOT NULL DEFAULT 'none' CHECK (evidence IN ({one_of(Evidence)})),
+        outcome TEXT CHECK ({is_one_of("outcome", Outcome)}),
+        evidence TEXT NOT NULL DEFAULT 'none' CHECK ({is_one_of("evidence", Evidence)}),
         port TEXT,
         at INTEGER,
         program INTEGER,
