@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,9 @@ def spent_by(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Spe
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{arguments}: exit code {process.returncode}\n{log.read_text()[-2000:]}")
+        raise RuntimeError(
+            f"{arguments}: exit code {process.returncode}\n{log.read_text()[-2000:]}"
+        )
     return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
 
 
@@ -104,3 +106,12 @@ def asked(db: Path, question: str) -> int:
     except sqlite3.OperationalError:
         return 0
     return 0 if row is None or row[0] is None else int(row[0])
+
+
+def end_receiver(db: Path) -> None:
+    """The receiver of a ledger is a process of its own that outlives its engine."""
+    inbox = db.with_name(f"{db.stem}.inbox.db")
+    pid = asked(inbox, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'listen_pid'")
+    with suppress(ProcessLookupError):
+        if pid > 1:
+            os.kill(pid, signal.SIGKILL)

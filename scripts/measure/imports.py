@@ -14,14 +14,14 @@ from pathlib import Path
 from scripts.measure.child import (
     asked,
     clean_environment,
-    ours,
-    spent_by,
+    end_receiver,
     spent_so_far,
     started,
     until,
 )
 from scripts.measure.figure import Sample, Scale
 from scripts.measure.lists import mixed_list
+from scripts.measure.prepared import launch, register
 
 _WHOLE = "SELECT 1 FROM campaigns WHERE state = 'scheduled'"
 
@@ -31,27 +31,13 @@ def run(scale: Scale) -> Sample:
     with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name:
         folder = Path(name)
         db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
-        register(db, folder, env)
-        launch = ours(
-            "--db", str(db), "launch", str(path), "--name", "bench", "--yes",
-            "--message", "Hello from the north", "--start", "2099-01-01T00:00Z",
-        )  # fmt: skip
+        register(db, "http://127.0.0.1:9", folder)
         began = time.perf_counter()
-        with started(launch, env, log) as process:
+        with started(launch(db, path, "--start", "2099-01-01T00:00Z"), env, log) as process:
             until(process, lambda: asked(db, _WHOLE) == 1, log)
             spent = spent_so_far(process.pid, began)
+        end_receiver(db)
         count = asked(db, "SELECT sum(n) FROM tallies") + asked(db, "SELECT refused FROM campaigns")
         if count != scale.rows:
             raise RuntimeError(f"{count} of {scale.rows} rows are accounted for")
-    return Sample(
-        "list import", count, "rows", spent.seconds, spent.cpu_seconds, spent.rss_mb
-    )
-
-
-def register(db: Path, folder: Path, env: dict[str, str]) -> None:
-    """A gateway that nothing is ever sent to: nobody listens there."""
-    spent_by(
-        ours("--db", str(db), "gateway", "add", "gw", "http://127.0.0.1:9",
-             "--username", "root", "--password-env", "BENCH_PASSWORD"),
-        env, folder / "log",
-    )  # fmt: skip
+    return Sample("list import", count, "rows", spent.seconds, spent.cpu_seconds, spent.rss_mb)

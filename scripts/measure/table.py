@@ -53,8 +53,7 @@ def _value(sample: Sample, figure: str) -> float | None:
 def markdown(measured: Sequence[Measured]) -> str:
     """The table: medians, the slowest and the quickest run, and whether the targets hold."""
     lines = [
-        "| work | how much | per second (slowest to quickest) | per CPU-second | peak memory "
-        "| beside it | target |",
+        "| work | how much | per second (range) | per CPU-second | memory | beside it | target |",
         "|---|---|---|---|---|---|---|",
     ]
     by_name = {one.name: one for one in measured}
