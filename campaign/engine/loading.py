@@ -15,7 +15,13 @@ from campaign.engine.runtime import Run
 from campaign.errors import CampaignError, first_of
 from campaign.lists.reader import ListReader, RefusedRow, Row
 from campaign.planner.options import CampaignOptions
-from campaign.store.campaigns import NewRecipient, Refusal, add_recipients, end_fresh_list
+from campaign.store.campaigns import (
+    NewRecipient,
+    Refusal,
+    add_recipients,
+    end_fresh_list,
+    give_up_fresh_list,
+)
 from campaign.store.loading import begin_fresh
 
 _PART = 1000
@@ -63,24 +69,35 @@ async def load(
     `progress(rows, refused)` is called after every chunk. Raises what reading and storing raise.
     """
     loaded, placing = Loaded(), Placing(options, run.env.wall())
-    most = _PART if run.campaigns else _MANY
     async with run.loading:
         fresh = await run.write(begin_fresh)
-        send, receive = trio.open_memory_channel[_Chunk](0)
         storing = _Storing(run, campaign_id, placing, loaded, progress, fresh)
-        failure: CampaignError | None = None
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(storing.all_of, receive)
-                async with send:
-                    await _read(rows, renderer, most, send)
+            await _both(rows, renderer, storing)
             if fresh:
                 await storing.end_fresh()
-        except* CampaignError as group:
-            failure = first_of(group)
-        if failure is not None:
-            raise failure
+        except (Exception, trio.Cancelled, BaseExceptionGroup):
+            if fresh:  # before the next list comes
+                with trio.CancelScope(shield=True):
+                    await run.write(give_up_fresh_list, campaign_id)
+            raise
     return loaded
+
+
+async def _both(rows: ListReader, renderer: Renderer, storing: _Storing) -> None:
+    """Read and store side by side."""
+    most = _PART if storing.run.campaigns else _MANY
+    send, receive = trio.open_memory_channel[_Chunk](0)
+    failure: CampaignError | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(storing.all_of, receive)
+            async with send:
+                await _read(rows, renderer, most, send)
+    except* CampaignError as group:
+        failure = first_of(group)
+    if failure is not None:
+        raise failure
 
 
 async def _read(

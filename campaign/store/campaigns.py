@@ -230,6 +230,12 @@ def complete_import(
     decide(conn, now_ms, "start", "list imported", campaign_id=campaign_id)
 
 
+def give_up_fresh_list(conn: sqlite3.Connection, campaign_id: int) -> None:
+    """Forget the ledger's first list, whose import failed, and have the index of numbers again."""
+    drop_draft(conn, campaign_id)
+    restore_index(conn)
+
+
 def drop_draft(conn: sqlite3.Connection, campaign_id: int) -> None:
     """Forget a campaign whose import never ended; nothing of it was ever sent.
 
@@ -241,7 +247,6 @@ def drop_draft(conn: sqlite3.Connection, campaign_id: int) -> None:
         return
     for table in ("recipients", "refusals", "tallies", "decisions", "attachments", "lanes"):
         conn.execute(f"DELETE FROM {table} WHERE campaign_id = ?", (campaign_id,))
-    restore_index(conn)
     conn.execute("DELETE FROM campaigns WHERE id = ?", (campaign_id,))
 
 

@@ -15,8 +15,8 @@ from campaign.store.campaigns import (
     NewRecipient,
     add_recipients,
     create_campaign,
-    drop_draft,
     end_fresh_list,
+    give_up_fresh_list,
 )
 from campaign.store.door import transaction
 from campaign.store.loading import begin_fresh
@@ -113,7 +113,7 @@ def test_an_import_that_was_given_up_leaves_the_index_of_numbers(ledger: Any) ->
     )  # fmt: skip
     rows = [NewRecipient(i, "99911111", None, None, 1) for i in range(2)]
     ledger.do(add_recipients, campaign, rows, [], fresh=True)
-    ledger.do(drop_draft, campaign)
+    ledger.do(give_up_fresh_list, campaign)
     assert not stored(ledger)
     assert ledger.do(add_recipients, ledger.campaign(0), rows, []) == rows[1:]
 
