@@ -14,6 +14,7 @@ from campaign.store.claims import start_tids
 from campaign.store.gateways import list_gateways
 from campaign.store.journal import begin_epoch, decide
 from campaign.store.lineage import refuse_old
+from campaign.store.loading import restore_index
 from campaign.store.tasks import live_tasks, mark_doubt, start_fence
 
 _OPEN = (
@@ -51,6 +52,7 @@ def _drop_drafts(conn: sqlite3.Connection) -> list[str]:
     drafts = list_campaigns(conn, (CampaignState.IMPORTING,))
     for draft in drafts:
         drop_draft(conn, draft.id)
+    restore_index(conn)
     return [draft.name for draft in drafts]
 
 

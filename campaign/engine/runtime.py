@@ -77,6 +77,8 @@ class Run:
     """Campaigns this run sends for; every other one is settled, but not sent on."""
     queue: Queue = field(default_factory=Queue)
     """Who is served next where several campaigns share a gateway."""
+    loading: trio.Lock = field(default_factory=trio.Lock)
+    """One list is stored at a time."""
     commits: int = 0
     """Writes of this run: what was read of the ledger holds until the next one."""
     backlog: tuple[Hashable, Backlog] | None = None

@@ -16,7 +16,7 @@ from campaign.errors import UsageError
 from campaign.lists.numbering import calling_code, calling_code_pattern, region_pattern
 from campaign.lists.refusals import Reason, Refusal
 from campaign.lists.reserved import TEST_COUNTRY_CODE, is_reserved
-from campaign.lists.spelling import dialled_digits
+from campaign.lists.spelling import MAX_CELL, dialled_digits, without_separators
 
 Msisdn = NewType("Msisdn", str)
 """Digits with country code, no `+`: 4 to 15 of them."""
@@ -29,6 +29,10 @@ _MIN_DIGITS: Final = 4
 _MIN_BARE_DIGITS: Final = 11
 # Eleven digits from 13 to 19: a Chinese mobile, and just as well one of North America's +1 3xx…9xx.
 _CHINESE_OR_AMERICAN: Final = re.compile(r"1[3-9]\d{9}", re.ASCII)
+
+
+# ASCII only, no dot (a number may be a fraction), no two blanks together (two numbers may be).
+_SPACED: Final = re.compile(r"[+(]?\d(?:[\d()-]| (?! ))+", re.ASCII)
 
 
 class Cleaner:
@@ -48,7 +52,7 @@ class Cleaner:
 
     def clean(self, raw: str) -> Msisdn | Refusal:
         """The number in `raw`, or why there is none."""
-        return self._fast(raw) or self._slow(raw)
+        return self._fast(raw) or self._spaced(raw) or self._slow(raw)
 
     def _fast(self, text: str) -> Msisdn | None:
         if self._match is not None:
@@ -59,6 +63,13 @@ class Cleaner:
             return self._by_calling_code(text[1:])
         if self.region is None and len(text) >= _MIN_BARE_DIGITS and not self._ambiguous(text):
             return self._by_calling_code(text)
+        return None
+
+    def _spaced(self, text: str) -> Msisdn | None:
+        """A number whose digits are parted by blanks, dashes and brackets alone, which the long
+        way would only take out."""
+        if len(text) <= MAX_CELL and _SPACED.fullmatch(text):
+            return self._fast(without_separators(text))
         return None
 
     def _by_calling_code(self, digits: str) -> Msisdn | None:

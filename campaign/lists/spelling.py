@@ -12,7 +12,7 @@ from typing import Final
 from campaign.lists.refusals import Reason, Refusal
 
 # Beyond this no cell is a number, and no pattern should have to look at it.
-_MAX_CELL: Final = 80
+MAX_CELL: Final = 80
 
 _INVISIBLE: Final = (0x00AD, 0x061C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F),
                      *range(0x2060, 0x206A), 0xFE0E, 0xFE0F, 0xFEFF)  # fmt: skip
@@ -53,7 +53,7 @@ def dialled_digits(raw: str) -> str | Refusal:
     """`raw` without its trimmings: digits with an optional leading `+`."""
     if "\0" in raw:
         return Refusal(Reason.NUL, "the cell contains a NUL character")
-    if len(raw) > _MAX_CELL * 4:
+    if len(raw) > MAX_CELL * 4:
         return Refusal(Reason.NOT_A_NUMBER, "not a phone number: the cell is far too long")
     text = raw.translate(_PLAIN).strip()
     text = text.removeprefix("=").strip("\"' ")
@@ -74,10 +74,15 @@ def dialled_digits(raw: str) -> str | Refusal:
     return digits
 
 
+def without_separators(text: str) -> str:
+    """What is left of a cell of ASCII digits, `+`, blanks, dashes and round brackets."""
+    return text.replace(" ", "").replace("-", "").replace("(", "").replace(")", "")
+
+
 def _unlike_a_number(text: str) -> Refusal | None:
     if not text:
         return Refusal(Reason.EMPTY, "the phone number is missing")
-    if len(text) > _MAX_CELL:
+    if len(text) > MAX_CELL:
         return Refusal(Reason.NOT_A_NUMBER, "not a phone number: the cell is far too long")
     if _SCIENTIFIC.fullmatch(text):
         return Refusal(Reason.SCIENTIFIC, _EXCEL_SHORTENED)

@@ -7,7 +7,7 @@ from typing import Final
 
 # What a formula begins with, in ASCII, full-width and small forms and as a minus sign: some
 # spreadsheets fold them all. Blanks and invisible marks before it are skipped by them too.
-_FORMULA: Final = re.compile(
+FORMULA: Final = re.compile(
     r"'*(?:[\t\r\n]|[\s\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠﹦﹢﹣﹫−])"
 )
 _SPACE_LIKE: Final = "\u00a0\u2002\u2003\u2009\u202f\u3000"
@@ -19,7 +19,8 @@ def safe_cell(text: str) -> str:
     A text that only looks quoted already gets one more quote, so that taking one away is always
     the way back.
     """
-    return f"'{text}" if _FORMULA.match(text) else text
+    # most begin with a letter or a digit, and no formula does
+    return text if text[:1].isalnum() or not FORMULA.match(text) else f"'{text}"
 
 
 def terminal_text(text: str) -> str:

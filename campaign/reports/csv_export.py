@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -19,12 +20,19 @@ def write_csv(campaign: CampaignRow, rows: Iterable[ReportRow], out: TextIO) -> 
     """
     writer = csv.writer(out)
     writer.writerow([*REPORT_COLUMNS, *map(safe_cell, own_names(campaign.columns))])
-    count = 0
-    for row in rows:
-        writer.writerow([_cell(value) for value in (*row.fixed, *row.own)])
-        count += 1
-    return count
+    count = itertools.count()
+    writer.writerows(map(_cells, rows, count))
+    return next(count)
 
 
-def _cell(value: str | int | None) -> str | int | None:
-    return safe_cell(value) if isinstance(value, str) else value
+def _cells(row: ReportRow, _nth: int) -> tuple[str | int | None, ...]:
+    """What is left as it is are numbers, times and words of ours."""
+    (
+        line, number, state, evidence, attempts, gateway, port, iccid, tid, sent_at, delivered_at,
+        code, reason, _, own,
+    ) = row  # fmt: skip
+    return (
+        line, number, state, evidence, attempts, gateway and safe_cell(gateway),
+        port and safe_cell(port), iccid and safe_cell(iccid), tid, sent_at, delivered_at, code,
+        reason and safe_cell(reason), *map(safe_cell, own),
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, Literal, TextIO, assert_never, get_args
 from campaign.errors import StoreError, UsageError
 from campaign.planner.states import RecipientState
 from campaign.reports.csv_export import write_csv
-from campaign.reports.figures import Figures, gather
+from campaign.reports.figures import gather
 from campaign.reports.json_export import write_json
 from campaign.reports.rows import typed_rows
 from campaign.reports.table import figure_lines, recipient_lines
@@ -46,13 +46,15 @@ def write_report(
     """
     chosen = _checked(states)
     with _one_moment(conn):
-        figures = _figures(conn, campaign, now)
-        rows = typed_rows(conn, figures.campaign, chosen)
+        # read again: the caller's copy may be older than this transaction
+        campaign = get_campaign(conn, campaign.name).with_hold(now)
+        rows = typed_rows(conn, campaign, chosen)
+        if fmt == "csv":  # has no totals, which take five passes over the campaign
+            with _text(out) as text:
+                return write_csv(campaign, rows, text)
+        figures = gather(conn, campaign)
         covered = figures.covered(chosen)
         match fmt:
-            case "csv":
-                with _text(out) as text:
-                    return write_csv(figures.campaign, rows, text)
             case "json":
                 with _text(out) as text:
                     return write_json(conn, figures, rows, text, now)
@@ -77,11 +79,6 @@ def write_report(
 def format_for(path: str) -> Format | None:
     """The format that a file's name asks for, None if it tells nothing."""
     return _SUFFIXES.get(PurePath(path).suffix.lower())
-
-
-def _figures(conn: sqlite3.Connection, campaign: CampaignRow, now: datetime) -> Figures:
-    # read again: the caller's copy may be older than this transaction
-    return gather(conn, get_campaign(conn, campaign.name).with_hold(now))
 
 
 def _checked(states: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from campaign.store.campaigns import CampaignRow
@@ -41,6 +42,7 @@ class ReportRow(NamedTuple):
         return self[:_WIDTH]  # type: ignore[return-value]  # a slice forgets the fields' types
 
 
+_decode: Final = json.JSONDecoder().raw_decode
 _WIDTH: Final = len(REPORT_COLUMNS)
 
 
@@ -50,12 +52,14 @@ def typed_rows(
     """Every recipient (in one of `states`, if any are named) in the order of the list. Streams."""
     width = len(campaign.columns)
     for row in report_rows(conn, campaign, states):
+        (
+            line, number, state, evidence, attempts, gateway, port, iccid, tid, sent_at,
+            delivered_at, code, reason, cause, columns,
+        ) = row  # fmt: skip
         yield ReportRow(
-            row["row"], row["number"], row["state"], row["evidence"], row["attempts"],
-            row["gateway"], row["port"], row["iccid"] or None, row["tid"],
-            device_time(row["sent_at"]), device_time(row["delivered_at"]), row["code"],
-            full_reason(row["state"], row["cause"], row["reason"]), row["cause"],
-            _own_values(row["columns"], width),
+            line, number, state, evidence, attempts, gateway, port, iccid or None, tid,
+            device_time(sent_at), device_time(delivered_at), code,
+            full_reason(state, cause, reason), cause, _own_values(columns, width),
         )  # fmt: skip
 
 
@@ -88,6 +92,8 @@ def ledger_time(ms: int | None) -> str | None:
     return None if ms is None else device_time(ms // 1000)
 
 
+# a report has millions of stamps, and those of neighbouring rows are much alike
+@lru_cache(maxsize=4096)
 def device_time(seconds: int | None) -> str | None:
     """A device's stamp as RFC 3339 UTC; None for one that no calendar holds."""
     if seconds is None:
@@ -101,5 +107,6 @@ def device_time(seconds: int | None) -> str | None:
 def _own_values(stored: str | None, width: int) -> tuple[str, ...]:
     if not width:
         return ()
-    values = ["" if value is None else str(value) for value in json.loads(stored or "[]")]
-    return tuple((values + [""] * width)[:width])
+    values = _decode(stored or "[]")[0]
+    own = tuple(["" if value is None else str(value) for value in values])
+    return own if len(own) == width else (*own, *[""] * width)[:width]

@@ -24,9 +24,10 @@ from campaign.engine.foresight import (
     forecast_json,
     outlook,
 )
-from campaign.engine.intake import Renderer, chosen_gateways
+from campaign.engine.intake import chosen_gateways
 from campaign.engine.mms import read_attachments
 from campaign.engine.placing import Placing
+from campaign.engine.rendering import Renderer
 from campaign.engine.trial import own_numbers
 from campaign.errors import CampaignError, NothingToDo
 from campaign.lists.reader import ListReader, RefusedRow, open_list
@@ -75,7 +76,7 @@ from campaign.store.summary import refusal_rows
 
 SIMULATED_SECONDS = 2.0
 """Air time of an SMS on a simulated gateway, unless it is told another."""
-_CHUNK = 1000
+_CHUNK = 20_000
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from campaign.planner.options import CampaignOptions
 from campaign.planner.states import CampaignState, RecipientState
 from campaign.store.journal import Tally, decide
 from campaign.store.lanes import LANES_COLUMN, ONLY_LANE, add_lanes, read_lanes
+from campaign.store.loading import end_fresh, insert_recipients, restore_index
 from campaign.store.unproved import back_to_unknown, unproved_waiting
 
 _DAY_MS = 86_400_000
@@ -138,45 +139,47 @@ def add_recipients(
     rows: Sequence[NewRecipient],
     refusals: Sequence[Refusal],
     lanes: Sequence[Lane] = (),
+    *,
+    fresh: bool = False,
 ) -> list[NewRecipient]:
     """Store a chunk of a list with the lanes it brings; returns the rows that repeat a number
-    (stored as refusals too)."""
+    (stored as refusals too). Those of a `fresh` list are found by `end_fresh_list`."""
     add_lanes(conn, campaign_id, lanes)
-    (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
-    conn.executemany(
-        """
-        INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, lane,
-                                state)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending') ON CONFLICT (number, campaign_id) DO NOTHING
-        """,
-        [(base + i, campaign_id, *row) for i, row in enumerate(rows, 1)],
-    )
-    (stored,) = conn.execute("SELECT count(*) FROM recipients WHERE id > ?", (base,)).fetchone()
-    repeated: list[NewRecipient] = []
-    if stored < len(rows):
-        taken = {
-            row["id"] for row in conn.execute("SELECT id FROM recipients WHERE id > ?", (base,))
-        }
-        repeated = [row for i, row in enumerate(rows, 1) if base + i not in taken]
-    all_refusals = [*refusals, *map(_duplicate, repeated)]
-    conn.executemany(
-        "INSERT INTO refusals (campaign_id, row, raw, code, reason) VALUES (?, ?, ?, ?, ?)",
-        [(campaign_id, *refusal) for refusal in all_refusals],
-    )
+    repeated = insert_recipients(conn, campaign_id, rows, fresh=fresh)
+    all_refusals = [*refusals, *(_duplicate(row.row, row.number) for row in repeated)]
+    _refuse(conn, campaign_id, all_refusals)
     conn.execute(
-        """
-        UPDATE campaigns SET refused = refused + ?, most_parts = max(most_parts, ?) WHERE id = ?
-        """,
-        (len(all_refusals), max((row.parts for row in rows), default=1), campaign_id),
+        "UPDATE campaigns SET most_parts = max(most_parts, ?) WHERE id = ?",
+        (max((row.parts for row in rows), default=1), campaign_id),
     )
     tally = Tally()
-    tally.moved(campaign_id, None, RecipientState.PENDING, stored)
+    tally.moved(campaign_id, None, RecipientState.PENDING, len(rows) - len(repeated))
     tally.store(conn)
     return repeated
 
 
-def _duplicate(row: NewRecipient) -> Refusal:
-    return Refusal(row.row, row.number, "duplicate", "the number stands in the list already")
+def end_fresh_list(conn: sqlite3.Connection, campaign_id: int) -> list[str]:
+    """The ledger's first list is stored: refuse what repeats a number; returns those numbers."""
+    again = end_fresh(conn, campaign_id)
+    _refuse(conn, campaign_id, [_duplicate(row, number) for row, number in again])
+    tally = Tally()
+    tally.moved(campaign_id, None, RecipientState.PENDING, -len(again))
+    tally.store(conn)
+    return [number for _, number in again]
+
+
+def _refuse(conn: sqlite3.Connection, campaign_id: int, refusals: Sequence[Refusal]) -> None:
+    conn.executemany(
+        "INSERT INTO refusals (campaign_id, row, raw, code, reason) VALUES (?, ?, ?, ?, ?)",
+        [(campaign_id, *refusal) for refusal in refusals],
+    )
+    conn.execute(
+        "UPDATE campaigns SET refused = refused + ? WHERE id = ?", (len(refusals), campaign_id)
+    )
+
+
+def _duplicate(row: int, number: str) -> Refusal:
+    return Refusal(row, number, "duplicate", "the number stands in the list already")
 
 
 def fingerprint_of(numbers_sum: int, count: int, message: str) -> str:
@@ -225,6 +228,12 @@ def complete_import(
         ),
     )  # fmt: skip
     decide(conn, now_ms, "start", "list imported", campaign_id=campaign_id)
+
+
+def give_up_fresh_list(conn: sqlite3.Connection, campaign_id: int) -> None:
+    """Forget the ledger's first list, whose import failed, and have the index of numbers again."""
+    drop_draft(conn, campaign_id)
+    restore_index(conn)
 
 
 def drop_draft(conn: sqlite3.Connection, campaign_id: int) -> None:

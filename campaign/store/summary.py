@@ -25,10 +25,10 @@ def report_rows(
     conn: sqlite3.Connection, campaign: CampaignRow, states: Sequence[str] = ()
 ) -> Iterator[sqlite3.Row]:
     """Every recipient in the order of the list: the columns above plus `cause` and `columns`
-    (a JSON array of the list's own values, or NULL). Streams."""
+    (a JSON array of the list's own values, or NULL), in this order. Streams."""
     chosen = {f"state{i}": state for i, state in enumerate(states)}
     only = f"AND {_SHOWN} IN ({', '.join(f':{name}' for name in chosen)})" if chosen else ""
-    yield from conn.execute(
+    return conn.execute(
         # index recipients_campaign: primary-key order is the list's order
         f"""
         SELECT r.row, r.number, {_SHOWN} AS state, r.evidence, r.attempts, g.name AS gateway,

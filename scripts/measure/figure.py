@@ -26,3 +26,7 @@ class Sample:
     """Of the program measured alone (engine and receiver; not simulators)."""
     rss_mb: float | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
+
+
+class NotInstalled(Exception):
+    """A row that measures another program, which this machine does not have; says what lacks."""

@@ -222,6 +222,22 @@ def test_the_fast_pattern_accepts_only_what_phonenumbers_reads_alike(region: str
     agrees()
 
 
+@settings(max_examples=300, deadline=None, database=None, derandomize=True)
+@given(
+    st.one_of(*map(_nearly_valid, ("GB", "US", "CN"))),
+    st.lists(st.tuples(st.integers(0, 18), st.sampled_from([" ", "-", "(", ")", "  ", "."]))),
+    st.sampled_from(["GB", "US", "CN", None]),
+)
+def test_separators_are_taken_out_alike_by_the_quick_way_and_the_long_one(
+    number: str, separators: list[tuple[int, str]], region: str | None
+) -> None:
+    text = number
+    for place, separator in separators:
+        text = text[:place] + separator + text[place:]
+    # within quotation marks no cell takes the quick way
+    assert clean(text, region) == clean(f'"{text}"', region)
+
+
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 @given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from campaign.errors import UsageError
+from campaign.reports.cells import FORMULA
 from campaign.reports.report import write_report
 from campaign.store.campaigns import CampaignRow
 from campaign.store.summary import REPORT_COLUMNS
@@ -78,3 +79,9 @@ def test_the_stream_stays_open_for_its_owner(ledger: Any, mixed: CampaignRow) ->
     out = BytesIO()
     write_report(ledger.reader, mixed, "csv", (), out, ledger.now)
     assert not out.closed
+
+
+def test_nothing_that_begins_with_a_letter_or_a_digit_is_taken_for_a_formula() -> None:
+    """Such cells are left alone at once: no alphanumeric character may open a formula."""
+    letters = (chr(code) for code in range(0x110000) if chr(code).isalnum())
+    assert not [letter for letter in letters if FORMULA.match(f"{letter}=1")]

@@ -1,0 +1,116 @@
+"""A list into the ledger: many rows in one statement, and which of them repeat a number."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from campaign.store.tables import INDEXES
+
+R = TypeVar("R", bound=tuple[object, ...])
+
+_INSERT = """
+    INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, lane, state)
+"""
+_ONCE = "ON CONFLICT (number, campaign_id) DO NOTHING"
+_NUL = b"\\u0000"
+
+
+_NUMBER_INDEX = next(sql for sql in INDEXES if " recipients_number " in sql)
+
+
+def begin_fresh(conn: sqlite3.Connection) -> bool:
+    """Whether the ledger's first list comes, into which `end_fresh` is to find repeated numbers.
+
+    Then the index of numbers is taken away: to sort a million at the end takes a second, to put
+    each in its place as it comes takes ten. Until then only this list may be imported.
+    """
+    if conn.execute("SELECT 1 FROM recipients LIMIT 1").fetchone():
+        return False
+    conn.execute("DROP INDEX IF EXISTS recipients_number")
+    return True
+
+
+def end_fresh(conn: sqlite3.Connection, campaign_id: int) -> list[tuple[int, str]]:
+    """Take out rows of a fresh list whose number stands before them, and make the index anew.
+
+    Returns their lines and numbers, in order.
+    """
+    groups = conn.execute(
+        """
+        SELECT group_concat(id) FROM recipients WHERE campaign_id = ?
+        GROUP BY number HAVING count(*) > 1
+        """,
+        (campaign_id,),
+    )
+    again = sorted(id_ for (ids,) in groups for id_ in sorted(map(int, ids.split(",")))[1:])
+    refused: list[tuple[int, str]] = []
+    for id_ in again:
+        refused += conn.execute(
+            "DELETE FROM recipients WHERE id = ? RETURNING row, number", (id_,)
+        ).fetchall()
+    restore_index(conn)
+    return refused
+
+
+def restore_index(conn: sqlite3.Connection) -> None:
+    """Have the index of numbers again after an import that was given up, once its rows are gone."""
+    if not conn.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'recipients_number'"
+    ).fetchone():
+        conn.execute(_NUMBER_INDEX)
+
+
+def insert_recipients(
+    conn: sqlite3.Connection, campaign_id: int, rows: Sequence[R], *, fresh: bool = False
+) -> list[R]:
+    """Store rows (`campaigns.NewRecipient`) as pending, in their order behind all others.
+
+    Returns those whose number the campaign has already; they are not stored. Of a `fresh`
+    list all are, until `end_fresh`. It is one statement
+    for all of them, so that other threads run meanwhile: one for each row would have to wait for
+    the interpreter each time.
+    """
+    (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
+    once = "" if fresh else _ONCE
+    encoded = msgspec.json.encode(rows)
+    if _NUL in encoded:  # SQLite's JSON ends a text there
+        conn.executemany(
+            f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending') {once}",
+            [(base + i, campaign_id, *row) for i, row in enumerate(rows, 1)],
+        )
+    else:
+        conn.execute(
+            f"""
+            {_INSERT}
+            SELECT :base + 1 + key, :campaign, json_extract(value, '$[0]'),
+                json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+                json_extract(value, '$[3]'), json_extract(value, '$[4]'),
+                json_extract(value, '$[5]'), 'pending'
+            FROM json_each(:rows) WHERE true {once}
+            """,
+            {"base": base, "campaign": campaign_id, "rows": encoded.decode()},
+        )
+    if fresh:
+        return []
+    return [rows[i] for first, end in _gaps(conn, base, len(rows)) for i in range(first, end)]
+
+
+def _gaps(conn: sqlite3.Connection, base: int, count: int) -> list[tuple[int, int]]:
+    """Which of `count` rows after `base` are not there: (from, to before), counted from 0."""
+    found = conn.execute(
+        """
+        SELECT before - :base, id - 1 - :base FROM (
+            SELECT id, lag(id, 1, :base) OVER (ORDER BY id) AS before
+            FROM recipients WHERE id > :base
+        ) WHERE id > before + 1
+        """,
+        {"base": base},
+    ).fetchall()
+    (last,) = conn.execute(
+        "SELECT coalesce(max(id), :base) - :base FROM recipients WHERE id > :base", {"base": base}
+    ).fetchone()
+    return [*((first, end) for first, end in found), (last, count)]

@@ -1,0 +1,117 @@
+"""A command of this checkout, run to its end or until it is somewhere, and what it took."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_TICK = os.sysconf("SC_CLK_TCK")
+_LOOK_SECONDS = 0.02
+_MOST_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a process took: wall and CPU seconds, and the most memory it held."""
+
+    seconds: float
+    cpu_seconds: float
+    rss_mb: float
+
+
+def ours(*arguments: str) -> list[str]:
+    """This checkout's `campaign` with arguments, by the running interpreter."""
+    return [sys.executable, "-m", "campaign", *arguments]
+
+
+def clean_environment(folder: Path) -> dict[str, str]:
+    """Nothing of the user's own settings and opt-outs; this checkout comes first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_")}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "CAMPAIGN_OPTOUTS": str(folder / "optouts.db"),
+        "BENCH_PASSWORD": "root",
+    }
+
+
+def spent_by(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Spent:
+    """Run to the end; stdout goes nowhere, stderr to `log`. RuntimeError if it failed."""
+    with log.open("w") as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen(arguments, env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(
+            f"{arguments}: exit code {process.returncode}\n{log.read_text()[-2000:]}"
+        )
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+
+
+@contextmanager
+def started(
+    arguments: Sequence[str], env: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process and all it starts, in a group of their own that is killed on leaving."""
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            arguments, env=env, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def until(process: subprocess.Popen[bytes], done: Callable[[], bool], log: Path) -> None:
+    """Wait for `done`. RuntimeError if the process ends before, or it takes ten minutes."""
+    last = time.monotonic() + _MOST_SECONDS
+    while not done():
+        if process.poll() is not None or time.monotonic() > last:
+            raise RuntimeError(f"it came to nothing:\n{log.read_text()[-2000:]}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def spent_so_far(pid: int, began: float) -> Spent:
+    """What a running process took since `began` (perf_counter), its whole CPU time included."""
+    seconds = time.perf_counter() - began
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    peak = next(
+        line.split()[1]
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmHWM:")
+    )
+    return Spent(seconds, (int(fields[11]) + int(fields[12])) / _TICK, int(peak) / 1000)
+
+
+def asked(db: Path, question: str) -> int:
+    """One figure out of a ledger that another process writes; 0 where it is not there yet."""
+    try:
+        with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as conn:
+            row = conn.execute(question).fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def end_receiver(db: Path) -> None:
+    """The receiver of a ledger is a process of its own that outlives its engine."""
+    inbox = db.with_name(f"{db.stem}.inbox.db")
+    pid = asked(inbox, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'listen_pid'")
+    with suppress(ProcessLookupError):
+        if pid > 1:
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,19 @@
+"""Row "plan": what a launch of the list would come to."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from scripts.measure.child import clean_environment, ours, spent_by
+from scripts.measure.figure import Sample, Scale
+from scripts.measure.lists import mixed_list
+
+
+def run(scale: Scale) -> Sample:
+    path = mixed_list(scale.rows)
+    with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name:
+        folder = Path(name)
+        plan = ours("--db", str(folder / "campaign.db"), "plan", str(path), "--message", "Hello")
+        spent = spent_by(plan, clean_environment(folder), folder / "log")
+    return Sample("plan", scale.rows, "rows", spent.seconds, spent.cpu_seconds, spent.rss_mb)
