@@ -147,7 +147,8 @@ class _Storing:
         run, placing, loaded = self.run, self.placing, self.loaded
         placed = accepted
         if placing.is_needed:
-            sims = await placing.sims(run, accepted)
+            # into an empty ledger nobody was written to from it before
+            sims = {} if self.fresh else await placing.sims(run, accepted)
             placed = [placing.place(row, sims.get(row.number, "")) for row in accepted]
         lanes = placing.take_fresh()
         repeated = await run.write(

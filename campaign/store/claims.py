@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from campaign.planner.places import with_failure
 from campaign.planner.split import PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
-from campaign.store.contacts import keep_contacts
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
 from campaign.store.picking import ClaimOrder, anybody_waits, pick
@@ -216,16 +215,6 @@ def _write_down(
         WHERE id = ?
         """,
         assigned,
-    )
-    keep_contacts(
-        conn,
-        order.now_ms,
-        (
-            (order.sims[plan.port].sim, recipient.number)
-            for plan in planned
-            if plan.port in order.sims
-            for recipient in plan.recipients
-        ),
     )
     return claimed
 

@@ -132,6 +132,12 @@ def _plain_checks(db: Database) -> None:
     spell_out_checks(db.conn)
 
 
+@ledger_migrations(name="0007_contacts_of_capped_sims")
+def _contacts_of_capped_sims(db: Database) -> None:
+    # who wrote to a number last is told by the tasks; contacts are kept for caps on recipients only
+    db.execute("DROP INDEX sim_contacts_number")
+
+
 _SCHEDULER = (
     # a lane: recipients of a campaign that may be sent to at the same times and places
     "ALTER TABLE recipients ADD COLUMN lane INTEGER NOT NULL DEFAULT 0",

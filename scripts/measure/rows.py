@@ -41,8 +41,8 @@ class Row:
 _SMALL = Target("rss_mb", at_most=150)
 
 ROWS = (
-    Row("dispatch", (Target("per_cpu_second", at_least=2500),)),
-    Row("dispatch_personal"),
+    Row("dispatch", (Target("per_cpu_second", at_least=25_000),)),
+    Row("dispatch_personal", (Target("per_cpu_second", at_least=10_000),)),
     Row("dispatch_single"),
     Row("receiver"),
     Row(

@@ -9,7 +9,7 @@ from campaign.planner.options import CampaignOptions
 from campaign.planner.split import Grant
 from campaign.store.campaigns import NewRecipient, add_recipients, create_campaign
 from campaign.store.claims import claim_due
-from campaign.store.contacts import keep_contacts, last_sims
+from campaign.store.contacts import last_sims
 from campaign.store.lanes import waiting_lanes
 from campaign.store.picking import ClaimOrder
 from campaign.store.usage import SimLimits
@@ -25,21 +25,29 @@ def claim(ledger: Any, campaign_id: int, *grants: Grant, **changes: Any) -> list
     return tasks
 
 
-def test_the_sim_that_wrote_last_is_found_for_many_numbers_at_once(ledger: Any) -> None:
-    ledger.do(keep_contacts, 5, [("a", "9991"), ("b", "9992")])
-    ledger.do(keep_contacts, 7, [("b", "9991")])
-    ledger.do(keep_contacts, 9, [("a", "9992")])
-    assert last_sims(ledger.conn, ["9991", "9992", "9993"]) == {"9991": "b", "9992": "a"}
+def test_the_sim_that_wrote_last_in_any_campaign_is_found_for_many_numbers_at_once(
+    ledger: Any,
+) -> None:
+    first, second = ledger.campaign(3), ledger.campaign(3, name="again")
+    claim(ledger, first, Grant(1, 3, "1:1"), sims={1: SimLimits("8991")})
+    ledger.now += 1
+    claim(ledger, second, Grant(1, 2, "1:1"), sims={1: SimLimits("8992")})
+    numbers = [ledger.number(n) for n in (1, 2, 3, 4)]
+    assert last_sims(ledger.conn, numbers) == dict(
+        zip(numbers, ("8992", "8992", "8991"), strict=False)
+    )
 
 
-def test_a_claim_remembers_the_contact_with_its_intent(ledger: Any) -> None:
+def test_a_port_whose_sim_is_not_known_has_written_to_nobody(ledger: Any) -> None:
     campaign_id = ledger.campaign(3)
     claim(ledger, campaign_id, Grant(1, 2, "1:1"), Grant(2, 1, "1:2"), sims={1: SimLimits("8999")})
-    rows = ledger.conn.execute("SELECT sim, number, last_ms FROM sim_contacts ORDER BY number")
-    # a port whose SIM is not known leaves no contact
-    assert [tuple(row) for row in rows] == [
-        ("8999", ledger.number(1), ledger.now), ("8999", ledger.number(3), ledger.now),
-    ]  # fmt: skip
+    found = last_sims(ledger.conn, [ledger.number(n) for n in (1, 2, 3)])
+    assert found == {ledger.number(1): "8999", ledger.number(3): "8999"}
+
+
+def test_a_sim_without_a_cap_on_recipients_has_no_contacts_kept(ledger: Any) -> None:
+    claim(ledger, ledger.campaign(2), Grant(1, 2, "1:1"), sims={1: SimLimits("8999")})
+    assert ledger.conn.execute("SELECT count(*) FROM sim_contacts").fetchone()[0] == 0
 
 
 def test_whom_their_sim_failed_go_to_the_lane_of_the_same_route_without_one(ledger: Any) -> None:
