@@ -154,11 +154,20 @@ class ThreadStore:
             return
         try:
             with transaction(self._conn):
-                for job in jobs:
-                    self._in_savepoint(job)
+                if len(jobs) == 1:
+                    self._alone(jobs[0])
+                else:
+                    for job in jobs:
+                        self._in_savepoint(job)
         except BaseException as error:  # noqa: BLE001 - every waiter must learn that nothing is durable
             for job in jobs:
                 job.result, job.error = None, job.error or error
+
+    def _alone(self, job: _Job) -> None:
+        """Nothing else is to survive its failure: a savepoint would copy every page it changes."""
+        self._attempt(job)
+        if job.error is not None:
+            raise job.error
 
     def _in_savepoint(self, job: _Job) -> None:
         self._conn.execute("SAVEPOINT job")
