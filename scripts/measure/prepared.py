@@ -1,4 +1,4 @@
-"""Ledgers that rows begin with, made once for all runs: they are copied, never changed."""
+"""Ledgers that rows begin with, made before the clock runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from scripts.measure.child import (
 )
 from scripts.measure.lists import mixed_list, plain_list
 
-_SENT_TO = "SELECT count(*) > 20 FROM tasks WHERE intent_ms IS NOT NULL"
+# Not between an intent and its post: what a device never got is waited for until that is sure.
+_SENT_TO = """
+    SELECT count(*) > 100 AND count(*) FILTER (WHERE state IN ('planned', 'intent')) = 0
+        AND count(*) FILTER (WHERE state = 'accepted') > 0
+    FROM tasks
+"""
 _WHOLE = "SELECT 1 FROM campaigns WHERE state = 'scheduled'"
 _FIGURES = """
     UPDATE recipients SET evidence = 'receipt', gateway_id = 1, port = 1 + id % 50,
@@ -65,17 +70,17 @@ def sent_ledger(rows: int) -> Path:
     return folder
 
 
-@functools.cache
-def killed_ledger(rows: int, url: str) -> Path:
-    """A ledger whose engine was killed soon after it had begun to send."""
-    folder = _folder()
+def kill_sending(folder: Path, rows: int, url: str) -> None:
+    """In `folder` a ledger whose engine was killed soon after it had begun to send.
+
+    Made anew for every run: an engine tells a copy by what its device knows of it.
+    """
     db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
     register(db, url, folder)
     plain_list(folder / "list.csv", rows)
     with started(launch(db, folder / "list.csv"), env, log) as engine:
         until(engine, lambda: asked(db, _SENT_TO) == 1, log)
     end_receiver(db)
-    return folder
 
 
 def register(db: Path, url: str, folder: Path) -> None:

@@ -6,11 +6,12 @@ ordinary start does: recovery, sign-in, a look at the device, asking after what 
 
 from __future__ import annotations
 
-import functools
-import os
-import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from scripts.measure.child import (
     asked,
@@ -22,13 +23,15 @@ from scripts.measure.child import (
     until,
 )
 from scripts.measure.figure import Sample, Scale
-from scripts.measure.prepared import copied, killed_ledger
+from scripts.measure.prepared import kill_sending
 
 _LAST = "SELECT max(id) FROM tasks WHERE intent_ms IS NOT NULL"
 
 
 def run(scale: Scale) -> Sample:
-    with copied(killed_ledger(scale.rows, _device())) as folder:
+    with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name, _device() as url:
+        folder = Path(name)
+        kill_sending(folder, scale.rows, url)
         db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
         before = asked(db, _LAST)
         began = time.perf_counter()
@@ -42,24 +45,15 @@ def run(scale: Scale) -> Sample:
     )  # fmt: skip
 
 
-@functools.cache
-def _device() -> str:
-    """A simulated gateway for all runs; it goes with this process."""
-    process = subprocess.Popen(
-        ours("simulate", "--set", "ports=50", "--set", "sms-seconds=0"),
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    _KEPT.append(process)
-    words = process.stdout.readline().split() if process.stdout else []
-    if words[:2] != ["listening", "on"]:
-        raise RuntimeError("the simulated gateway did not start")
-    return words[2]
-
-
-class _Processes(list["subprocess.Popen[str]"]):
-    def __del__(self) -> None:
-        for process in self:
-            os.kill(process.pid, signal.SIGTERM)
-
-
-_KEPT = _Processes()
+@contextmanager
+def _device() -> Iterator[str]:
+    """A simulated gateway whose messages take no time."""
+    command = ours("simulate", "--set", "ports=50", "--set", "sms-seconds=0")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            words = process.stdout.readline().split() if process.stdout else []
+            if words[:2] != ["listening", "on"]:
+                raise RuntimeError("the simulated gateway did not start")
+            yield words[2]
+        finally:
+            process.kill()
