@@ -13,9 +13,12 @@ import pytest
 import trio
 
 from campaign.errors import StaleEpoch
+from campaign.planner.options import CampaignOptions
+from campaign.store.campaigns import NewRecipient, add_recipients, create_campaign
 from campaign.store.claims import Claim
 from campaign.store.door import transaction
 from campaign.store.journal import begin_epoch
+from campaign.store.loading import begin_fresh
 
 Numbers = Callable[[int], list[str]]
 
@@ -68,6 +71,25 @@ async def test_an_import_that_was_killed_is_dropped_and_told(
         await world.resume()
         assert world.sql("SELECT * FROM campaigns") == []
         assert "import of c was interrupted" in world.notices[0]
+
+
+async def test_a_first_import_that_was_killed_leaves_no_number_to_be_stored_twice(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        with transaction(world.conn):
+            draft = create_campaign(
+                world.conn, 1, name="c", list_name="l", message="m", columns=(),
+                options=CampaignOptions(),
+            )  # fmt: skip
+            begin_fresh(world.conn)
+            rows = [NewRecipient(line, numbers(1)[0], None, None, 1) for line in (2, 3)]
+            add_recipients(world.conn, draft, rows, [], fresh=True)
+        await world.resume()
+        assert world.sql("SELECT * FROM recipients") == []
+        assert world.sql("SELECT 1 FROM sqlite_master WHERE name = 'recipients_number'")
+        await world.launch(numbers(3) * 2)
+        assert world.on_air() == Counter(numbers(3))
 
 
 async def test_a_stale_engine_writes_nothing_more(
