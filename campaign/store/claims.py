@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from campaign.planner.places import with_failure
 from campaign.planner.split import PlannedTask, split
 from campaign.planner.states import CampaignState, RecipientState, TaskState
+from campaign.store.charging import charge
 from campaign.store.journal import Tally, check_epoch, decide, read_meta, write_meta
 from campaign.store.lineage import LARGEST_TID, refuse_old
 from campaign.store.picking import ClaimOrder, anybody_waits, pick
 from campaign.store.suppression import UNWANTED
 from campaign.store.unproved import back_to_unknown, is_unproved
-from campaign.store.usage import charge, give_back
+from campaign.store.usage import give_back
 
 _ALL = sys.maxsize
 _TID_REST_MS = 30 * 86_400_000

@@ -251,3 +251,18 @@ def test_counters_without_a_failure_prove_every_place_sent_whatever_details_say(
     found = conclude(known(F, S, None, counters=Counters(0, 3, 0, 0)))
     assert (found.outcomes, found.inferred) == ((S, S, S), frozenset({1, 3}))
     assert (found.consistent, len(found.contradictions)) == (False, 1)
+
+
+@pytest.mark.parametrize("cut", [1, 4, 8])
+def test_a_task_told_at_once_proves_what_its_halves_prove(cut: int) -> None:
+    rows = tuple(sent(idx) for idx in range(1, 10))
+
+    def told(rows: tuple[SentRow, ...], count: int) -> TaskReport:
+        return TaskReport(tid=1, sending=0, sent=count, failed=0, unsent=9 - count, sdr=rows)
+
+    at_once = reconcile(places(9), TaskEvidence.blank(9), told(rows, 9))
+    half = reconcile(places(9), TaskEvidence.blank(9), told(rows[:cut], cut))
+    full = reconcile(places(9), half.evidence, told(rows[cut:], 9))
+    assert at_once.evidence == full.evidence
+    assert at_once.settled == (*half.settled, *full.settled)
+    assert at_once.conflicts == half.conflicts == full.conflicts == ()
