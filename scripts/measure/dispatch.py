@@ -68,8 +68,8 @@ def measure(workload: Workload, messages: int) -> Sample:
         write_list(folder / "list.csv", messages)
         device = f"ports={workload.ports}", "sms-seconds=0", "queue-limit=1000000"
         with simulator(folder, env, *device) as url:
-            _register(folder, env, url)
-            with running(_launch(folder, workload), env, folder / "engine.log") as engine:
+            register(folder, env, url)
+            with running(launching(folder, workload), env, folder / "engine.log") as engine:
                 return _watch(folder, workload, engine, messages)
 
 
@@ -80,7 +80,8 @@ def write_list(path: Path, count: int) -> None:
         out.writelines(f"+999{i * _STRIDE % 10**9:09d},N{i}\n" for i in range(1, count + 1))
 
 
-def _register(folder: Path, env: dict[str, str], url: str) -> None:
+def register(folder: Path, env: dict[str, str], url: str) -> None:
+    """Make the simulated gateway known to the ledger in `folder`."""
     subprocess.run(
         command(
             "--db", str(folder / "campaign.db"), "gateway", "add", "sim", url,
@@ -90,7 +91,8 @@ def _register(folder: Path, env: dict[str, str], url: str) -> None:
     )  # fmt: skip
 
 
-def _launch(folder: Path, workload: Workload) -> list[str]:
+def launching(folder: Path, workload: Workload) -> list[str]:
+    """The command that sends the list in `folder`."""
     given = [part for item in workload.settings().items() for part in ("--set", "=".join(item))]
     return command(
         "--db", str(folder / "campaign.db"), "--json", "launch", str(folder / "list.csv"),

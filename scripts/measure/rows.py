@@ -29,6 +29,8 @@ class Row:
     targets: tuple[Target, ...] = ()
     peer: bool = False
     """Another program, measured beside ours only where that is asked for."""
+    once: bool = False
+    """It takes minutes, and one run is as good as five."""
 
     def measure(self, scale: Scale) -> Sample:
         """Run once. Raises `NotInstalled`, and RuntimeError where the work went wrong."""
@@ -56,6 +58,7 @@ ROWS = (
     Row("imports_plain"),
     Row("plan", (_SMALL,)),
     Row("resume", (Target("first_intent_s", at_most=2), _SMALL)),
+    Row("memory", (_SMALL,), once=True),
     Row("report_csv", (Target("per_second", at_least=150_000), _SMALL)),
     Row("report_json", (_SMALL,)),
     Row("report_html", (_SMALL,)),
