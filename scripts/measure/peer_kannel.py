@@ -3,8 +3,8 @@
 Messages go in over HTTP with 32 connections, one a request, as Kannel takes them; the SMS centre
 delivers each at once; Kannel asks for the URL of its delivery report, which is the final result.
 The time is from the first report to the last, as the sender takes a while to start. The store of
-undelivered messages is a file, as Kannel writes it: it never waits for the disk (no fsync), as
-our ledger does. CPU is that of bearerbox and smsbox, not of who sends, of the SMS centre and of
+undelivered messages is a file that Kannel writes without waiting for the disk; our ledger waits
+at every commit. CPU is that of bearerbox and smsbox, not of who sends, of the SMS centre and of
 the taker of reports.
 """
 

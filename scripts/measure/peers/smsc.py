@@ -39,15 +39,15 @@ def _serve(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             if not more:
                 return
-            answers, pending = _answers(pending + more, numbers)
-            connection.sendall(answers)
+            reply, pending = answers(pending + more, numbers)
+            connection.sendall(reply)
         except OSError:
             return
 
 
-def _answers(received: bytes, numbers: count[int]) -> tuple[bytes, bytes]:
+def answers(received: bytes, numbers: count[int]) -> tuple[bytes, bytes]:
     """To all whole PDUs, and what is left of the last one."""
-    answers, at = [], 0
+    replies, at = [], 0
     while len(received) - at >= _HEADER.size:
         length, command, _, sequence = _HEADER.unpack_from(received, at)
         if len(received) - at < length:
@@ -56,15 +56,15 @@ def _answers(received: bytes, numbers: count[int]) -> tuple[bytes, bytes]:
         at += length
         if command == _SUBMIT_SM:
             number = next(numbers)
-            answers.append(_pdu(command | _RESPONSE, sequence, b"%d\0" % number))
+            replies.append(_pdu(command | _RESPONSE, sequence, b"%d\0" % number))
             source, destination, wanted = _submitted(body)
             if wanted:
-                answers.append(_receipt(number, source, destination))
+                replies.append(_receipt(number, source, destination))
         elif command in _BINDS:
-            answers.append(_pdu(command | _RESPONSE, sequence, b"smsc\0"))
+            replies.append(_pdu(command | _RESPONSE, sequence, b"smsc\0"))
         elif command in (_ENQUIRE_LINK, _UNBIND):
-            answers.append(_pdu(command | _RESPONSE, sequence))
-    return b"".join(answers), received[at:]
+            replies.append(_pdu(command | _RESPONSE, sequence))
+    return b"".join(replies), received[at:]
 
 
 def _pdu(command: int, sequence: int, body: bytes = b"") -> bytes:
