@@ -17,7 +17,7 @@ from scripts.measure.rows import Row, Target
 
 @dataclass(frozen=True)
 class Measured:
-    """All runs of one row; none where a program it needs is not installed (`lacks`)."""
+    """All runs of one row; none where it or a program it needs is not there (`lacks`)."""
 
     row: Row
     samples: Sequence[Sample] = ()
@@ -56,7 +56,7 @@ def markdown(measured: Sequence[Measured]) -> str:
         "| work | how much | per second (range) | per CPU-second | memory | beside it | target |",
         "|---|---|---|---|---|---|---|",
     ]
-    by_name = {one.name: one for one in measured}
+    by_module = {one.row.module: one for one in measured}
     for one in measured:
         if not one.samples:
             lines.append(f"| {one.name} | – | {one.lacks} | – | – | – | – |")
@@ -71,7 +71,7 @@ def markdown(measured: Sequence[Measured]) -> str:
             _short(one.median("per_cpu_second")),
             "–" if memory is None else f"{memory:.0f} MB",
             _notes(one),
-            "; ".join(_verdict(one, target, by_name) for target in one.row.targets) or "–",
+            _verdicts(one, by_module),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -79,7 +79,7 @@ def markdown(measured: Sequence[Measured]) -> str:
 
 def document(measured: Sequence[Measured], machine: Mapping[str, str]) -> dict[str, Any]:
     """Everything that was measured, every run of it."""
-    by_name = {one.name: one for one in measured}
+    by_module = {one.row.module: one for one in measured}
     figures = ("per_second", "per_cpu_second", "seconds", "cpu_seconds", "rss_mb")
     return {
         "machine": dict(machine),
@@ -88,7 +88,7 @@ def document(measured: Sequence[Measured], machine: Mapping[str, str]) -> dict[s
                 "row": one.name,
                 "lacks": one.lacks,
                 "medians": {figure: one.median(figure) for figure in figures},
-                "holds": all(holds(one, target, by_name) for target in one.row.targets),
+                "holds": all(holds(one, target, by_module) for target in one.row.targets),
                 "runs": [asdict(sample) for sample in one.samples],
             }
             for one in measured
@@ -96,13 +96,14 @@ def document(measured: Sequence[Measured], machine: Mapping[str, str]) -> dict[s
     }
 
 
-def holds(one: Measured, target: Target, by_name: Mapping[str, Measured]) -> bool:
+def holds(one: Measured, target: Target, by_module: Mapping[str, Measured]) -> bool:
     """Whether the median keeps within its bound; a bound that nothing was measured for does."""
-    value = one.median(target.figure)
-    least = _least(target, by_name)
+    value, bound = one.median(target.figure), _bound(target, by_module)
     if value is None:
         return not one.samples
-    return (least is None or value >= least) and (target.at_most is None or value <= target.at_most)
+    if bound is None:
+        return True
+    return value <= bound if target.at_least is None else value >= bound
 
 
 def machine() -> dict[str, str]:
@@ -121,21 +122,29 @@ def machine() -> dict[str, str]:
     }
 
 
-def _least(target: Target, by_name: Mapping[str, Measured]) -> float | None:
-    if target.row is None:
-        return target.at_least
-    other = by_name.get(target.row)
-    return other.median(target.figure) if other else None
+def _bound(target: Target, by_module: Mapping[str, Measured]) -> float | None:
+    limit = target.at_most if target.at_least is None else target.at_least
+    if target.row is None or limit is None:
+        return limit
+    other = by_module.get(target.row)
+    figure = other.median(target.figure) if other else None
+    return None if figure is None else limit * figure
 
 
-def _verdict(one: Measured, target: Target, by_name: Mapping[str, Measured]) -> str:
+def _verdicts(one: Measured, by_module: Mapping[str, Measured]) -> str:
+    """What there is a bound for; one beside a row that was not measured is none."""
+    bound = [target for target in one.row.targets if _bound(target, by_module) is not None]
+    return "; ".join(_verdict(one, target, by_module) for target in bound) or "–"
+
+
+def _verdict(one: Measured, target: Target, by_module: Mapping[str, Measured]) -> str:
     words = target.figure.replace("_", " ")
-    if target.at_most is not None:
-        bound = f"{words} at most {_short(target.at_most)}"
-    else:
-        than = f" ({target.row})" if target.row else ""
-        bound = f"{words} at least {_short(_least(target, by_name))}{than}"
-    return f"{bound}: {'yes' if holds(one, target, by_name) else '**no**'}"
+    way = "at most" if target.at_least is None else "at least"
+    limit = target.at_most if target.at_least is None else target.at_least
+    other = by_module.get(target.row or "")
+    than = f" ({_short(limit)} × {other.name})" if other else ""
+    told = f"{words} {way} {_short(_bound(target, by_module))}{than}"
+    return f"{told}: {'yes' if holds(one, target, by_module) else '**no**'}"
 
 
 def _notes(one: Measured) -> str:

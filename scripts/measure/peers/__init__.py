@@ -1,0 +1,1 @@
+"""What the programs beside ours need around them to be measured."""
