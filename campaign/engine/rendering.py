@@ -13,7 +13,6 @@ from campaign.planner.template import MissingValue, Template
 from campaign.protocol.text import segments
 from campaign.store.campaigns import NewRecipient, Refusal
 
-
 _new = tuple.__new__
 _encode = msgspec.json.Encoder().encode
 

@@ -39,19 +39,19 @@ def begin_fresh(conn: sqlite3.Connection) -> bool:
     return True
 
 
-def end_fresh(conn: sqlite3.Connection, campaign_id: int) -> list[tuple[int, str]]:
+def end_fresh(
+    conn: sqlite3.Connection, campaign_id: int, suspects: Sequence[str] | None = None
+) -> list[tuple[int, str]]:
     """Take out rows of a fresh list whose number stands before them, and make the index anew.
 
-    Returns their lines and numbers, in order.
+    Every number that stands there twice is among `suspects`; None: look at all of them. Returns
+    the lines and numbers of what was taken out, in order.
     """
-    groups = conn.execute(
-        """
-        SELECT group_concat(id) FROM recipients WHERE campaign_id = ?
-        GROUP BY number HAVING count(*) > 1
-        """,
-        (campaign_id,),
+    again = (
+        _repeated(conn, campaign_id)
+        if suspects is None
+        else _repeated_of(conn, campaign_id, suspects)
     )
-    again = sorted(id_ for (ids,) in groups for id_ in sorted(map(int, ids.split(",")))[1:])
     refused: list[tuple[int, str]] = []
     for id_ in again:
         refused += conn.execute(
@@ -59,6 +59,36 @@ def end_fresh(conn: sqlite3.Connection, campaign_id: int) -> list[tuple[int, str
         ).fetchall()
     restore_index(conn)
     return refused
+
+
+def _repeated(conn: sqlite3.Connection, campaign_id: int) -> list[int]:
+    """Ids of rows whose number stands before them: all numbers are sorted for it."""
+    groups = conn.execute(
+        """
+        SELECT group_concat(id) FROM recipients WHERE campaign_id = ?
+        GROUP BY number HAVING count(*) > 1
+        """,
+        (campaign_id,),
+    )
+    return sorted(id_ for (ids,) in groups for id_ in sorted(map(int, ids.split(",")))[1:])
+
+
+def _repeated_of(conn: sqlite3.Connection, campaign_id: int, suspects: Sequence[str]) -> list[int]:
+    """As `_repeated`, of some numbers: one pass over the list, which is alone in the ledger."""
+    found = conn.execute(
+        """
+        SELECT id, number FROM recipients NOT INDEXED
+        WHERE campaign_id = ? AND number IN (SELECT value FROM json_each(?)) ORDER BY id
+        """,
+        (campaign_id, msgspec.json.encode(suspects).decode()),
+    )
+    seen: set[str] = set()
+    again = []
+    for id_, number in found:
+        if number in seen:
+            again.append(id_)
+        seen.add(number)
+    return again
 
 
 def restore_index(conn: sqlite3.Connection) -> None:
