@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 import trio
 
+from campaign.engine.hashing import Sieve, hashes_of, sum_of
 from campaign.engine.placing import Placing
 from campaign.engine.rendering import Renderer
 from campaign.engine.runtime import Run
@@ -138,6 +138,7 @@ class _Storing:
     loaded: Loaded
     progress: Callable[[int, int], None]
     fresh: bool
+    sieve: Sieve = field(default_factory=Sieve)
 
     async def all_of(self, chunks: trio.MemoryReceiveChannel[_Chunk]) -> None:
         async for chunk in chunks:
@@ -158,17 +159,17 @@ class _Storing:
         kept = [row for row in accepted if row.row not in dropped] if dropped else accepted
         if loaded.first is None and kept:
             loaded.first = kept[0]
-        loaded.count(len(kept), sum(_hash(row.number) for row in kept))
+        numbers = [row.number for row in kept]
+        words = hashes_of(numbers)
+        if self.fresh:
+            self.sieve.sift(numbers, words)
+        loaded.count(len(kept), sum_of(words))
         loaded.refused += len(refused) + len(repeated)
         self.progress(loaded.kept, loaded.refused)
 
     async def end_fresh(self) -> None:
         """Only now is it known which rows of the ledger's first list repeat a number."""
-        repeated = await self.run.write(end_fresh_list, self.campaign_id)
-        self.loaded.count(-len(repeated), -sum(map(_hash, repeated)))
+        repeated = await self.run.write(end_fresh_list, self.campaign_id, self.sieve.suspects)
+        self.loaded.count(-len(repeated), -sum_of(hashes_of(repeated)))
         self.loaded.refused += len(repeated)
         self.progress(self.loaded.kept, self.loaded.refused)
-
-
-def _hash(number: str) -> int:
-    return int.from_bytes(hashlib.blake2b(number.encode(), digest_size=16).digest(), "big")

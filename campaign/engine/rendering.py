@@ -13,6 +13,9 @@ from campaign.planner.template import MissingValue, Template
 from campaign.protocol.text import segments
 from campaign.store.campaigns import NewRecipient, Refusal
 
+_new = tuple.__new__
+_encode = msgspec.json.Encoder().encode
+
 
 class Renderer:
     """Turns list rows into recipients: text rendered and counted, misfits refused with reason."""
@@ -55,7 +58,8 @@ class Renderer:
             return Refusal(row.line, row.number, NO_ROUTE, nobody)
         columns = _json(row.columns.values()) if row.columns else None
         if self._parts:
-            return NewRecipient(row.line, row.number, None, columns, self._parts)
+            # what NewRecipient() comes to, at half its cost
+            return _new(NewRecipient, (row.line, row.number, None, columns, self._parts, 0))
         text = self._template.render(row.columns)
         if isinstance(text, MissingValue):
             why = f"no value for {{{text.field}}} in this row"
@@ -75,4 +79,4 @@ class Renderer:
 
 
 def _json(values: Iterable[str]) -> str:
-    return msgspec.json.encode(list(values)).decode()
+    return _encode(list(values)).decode()

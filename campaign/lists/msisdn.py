@@ -7,6 +7,7 @@ numbers is refused with the way to make it clear.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NewType
 
 import phonenumbers
@@ -35,6 +36,10 @@ _CHINESE_OR_AMERICAN: Final = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _SPACED: Final = re.compile(r"[+(]?\d(?:[\d()-]| (?! ))+", re.ASCII)
 
 
+_Plan = tuple[Callable[[str, int], re.Match[str] | None], int]
+"""A pattern's `fullmatch`, and how many digits of calling code stand before what it is for."""
+
+
 class Cleaner:
     """Cleans the numbers of one list.
 
@@ -48,7 +53,7 @@ class Cleaner:
         pattern = region_pattern(self.region) if self.region else None
         self._match = pattern.fullmatch if pattern else None
         self._code = str(phonenumbers.country_code_for_region(self.region)) if self.region else ""
-        self._codes: dict[str, tuple[str, re.Pattern[str]] | None] = {}
+        self._plans: dict[tuple[str, int], _Plan | None] = {}
 
     def clean(self, raw: str) -> Msisdn | Refusal:
         """The number in `raw`, or why there is none."""
@@ -60,10 +65,18 @@ class Cleaner:
             if match is not None:
                 return Msisdn(self._code + match["nsn"])
         if text[:1] == "+":
-            return self._by_calling_code(text[1:])
-        if self.region is None and len(text) >= _MIN_BARE_DIGITS and not self._ambiguous(text):
-            return self._by_calling_code(text)
-        return None
+            digits = text[1:]
+        elif self.region is None and len(text) >= _MIN_BARE_DIGITS and not self._ambiguous(text):
+            digits = text
+        else:
+            return None
+        key = digits[:3], len(digits)
+        if key[1] > _MAX_DIGITS:
+            return None
+        if key not in self._plans:
+            self._plans[key] = _plan_of(*key)
+        plan = self._plans[key]
+        return Msisdn(digits) if plan is not None and plan[0](digits, plan[1]) else None
 
     def _spaced(self, text: str) -> Msisdn | None:
         """A number whose digits are parted by blanks, dashes and brackets alone, which the long
@@ -71,20 +84,6 @@ class Cleaner:
         if len(text) <= MAX_CELL and _SPACED.fullmatch(text):
             return self._fast(without_separators(text))
         return None
-
-    def _by_calling_code(self, digits: str) -> Msisdn | None:
-        key = digits[:3]
-        if key not in self._codes:
-            if not (len(key) == 3 and key.isascii() and key.isdigit()):
-                return None
-            code = calling_code(key)
-            pattern = calling_code_pattern(code) if code else None
-            self._codes[key] = (code, pattern) if code and pattern else None
-        known = self._codes[key]
-        if known is None:
-            return None
-        code, pattern = known
-        return Msisdn(digits) if pattern.fullmatch(digits, len(code)) else None
 
     def _ambiguous(self, text: str) -> bool:
         return not self._international and _CHINESE_OR_AMERICAN.fullmatch(text) is not None
@@ -146,6 +145,16 @@ class Cleaner:
             Reason.NO_COUNTRY_CODE,
             "no country code: give --region, or write the number with + and country code",
         )
+
+
+def _plan_of(begins: str, length: int) -> _Plan | None:
+    """What accepts all `length` digits of a number that begins with these three; None if nothing
+    does."""
+    if not (len(begins) == 3 and begins.isascii() and begins.isdigit()):
+        return None
+    code = calling_code(begins)
+    pattern = calling_code_pattern(code, length - len(code)) if code else None
+    return (pattern.fullmatch, len(code)) if code and pattern else None
 
 
 def clean(raw: str, region: str | None = None) -> Msisdn | Refusal:

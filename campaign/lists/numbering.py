@@ -49,15 +49,16 @@ def region_pattern(region: str) -> re.Pattern[str] | None:
 
 
 @cache
-def calling_code_pattern(code: str) -> re.Pattern[str] | None:
-    """Matches digits that follow the calling code `code`; None if no country has it."""
+def calling_code_pattern(code: str, length: int) -> re.Pattern[str] | None:
+    """Matches `length` digits that follow the calling code `code`; None if no number of any
+    country is such."""
     if code == TEST_COUNTRY_CODE:
         return re.compile(r"\d{4,12}", re.ASCII)
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code))
     if not regions:
         return None
     metadata = PhoneMetadata.metadata_for_region(regions[0], None)
-    national = _assigned(metadata) if metadata is not None else None
+    national = _assigned(metadata, length) if metadata is not None else None
     if metadata is None or national is None:
         return None
     stripped = f"(?!{metadata.national_prefix_for_parsing or _NEVER})"
@@ -75,20 +76,28 @@ def calling_code(digits: str) -> str | None:
     return None
 
 
-def _assigned(metadata: PhoneMetadata) -> str | None:
-    """A pattern for mobile and fixed lines; lengths are part of it, as phonenumbers demands."""
+def _assigned(metadata: PhoneMetadata, length: int | None = None) -> str | None:
+    """A pattern for mobile and fixed lines; lengths are part of it, as phonenumbers demands,
+    unless only numbers of one `length` are asked for."""
     general = metadata.general_desc
-    if general is None or not general.national_number_pattern:
+    if general is None or not general.national_number_pattern or not _may_have(general, length):
         return None
     parts = [
-        _described(desc)
+        _described(desc, length)
         for desc in (metadata.mobile, metadata.fixed_line)
-        if desc is not None and desc.national_number_pattern
+        if desc is not None and desc.national_number_pattern and _may_have(desc, length)
     ]
-    return rf"(?=(?:{_described(general)})\Z)(?:{'|'.join(parts)})" if parts else None
+    return rf"(?=(?:{_described(general, length)})\Z)(?:{'|'.join(parts)})" if parts else None
 
 
-def _described(desc: PhoneNumberDesc) -> str:
+def _may_have(desc: PhoneNumberDesc, length: int | None) -> bool:
+    possible = [known for known in desc.possible_length if known > 0]
+    return length is None or not possible or length in possible
+
+
+def _described(desc: PhoneNumberDesc, length: int | None) -> str:
+    if length is not None:
+        return f"(?:{desc.national_number_pattern})"
     lengths = "|".join(rf"\d{{{length}}}" for length in desc.possible_length if length > 0)
     guard = rf"(?=(?:{lengths})\Z)" if lengths else ""
     return f"(?:{guard}(?:{desc.national_number_pattern}))"

@@ -158,9 +158,12 @@ def add_recipients(
     return repeated
 
 
-def end_fresh_list(conn: sqlite3.Connection, campaign_id: int) -> list[str]:
-    """The ledger's first list is stored: refuse what repeats a number; returns those numbers."""
-    again = end_fresh(conn, campaign_id)
+def end_fresh_list(
+    conn: sqlite3.Connection, campaign_id: int, suspects: Sequence[str] | None = None
+) -> list[str]:
+    """The ledger's first list is stored: refuse what repeats a number; returns those numbers.
+    `suspects` as for `end_fresh`."""
+    again = end_fresh(conn, campaign_id, suspects)
     _refuse(conn, campaign_id, [_duplicate(row, number) for row, number in again])
     tally = Tally()
     tally.moved(campaign_id, None, RecipientState.PENDING, -len(again))

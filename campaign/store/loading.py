@@ -15,6 +15,11 @@ R = TypeVar("R", bound=tuple[object, ...])
 _INSERT = """
     INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, lane, state)
 """
+_SHARED = """
+    json_extract(value, '$[0]'), json_extract(value, '$[1]'), :text,
+    json_extract(value, '$[2]'), :parts, :lane
+"""
+_OWN = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(6))
 _ONCE = "ON CONFLICT (number, campaign_id) DO NOTHING"
 _NUL = b"\\u0000"
 
@@ -34,19 +39,19 @@ def begin_fresh(conn: sqlite3.Connection) -> bool:
     return True
 
 
-def end_fresh(conn: sqlite3.Connection, campaign_id: int) -> list[tuple[int, str]]:
+def end_fresh(
+    conn: sqlite3.Connection, campaign_id: int, suspects: Sequence[str] | None = None
+) -> list[tuple[int, str]]:
     """Take out rows of a fresh list whose number stands before them, and make the index anew.
 
-    Returns their lines and numbers, in order.
+    Every number that stands there twice is among `suspects`; None: look at all of them. Returns
+    the lines and numbers of what was taken out, in order.
     """
-    groups = conn.execute(
-        """
-        SELECT group_concat(id) FROM recipients WHERE campaign_id = ?
-        GROUP BY number HAVING count(*) > 1
-        """,
-        (campaign_id,),
+    again = (
+        _repeated(conn, campaign_id)
+        if suspects is None
+        else _repeated_of(conn, campaign_id, suspects)
     )
-    again = sorted(id_ for (ids,) in groups for id_ in sorted(map(int, ids.split(",")))[1:])
     refused: list[tuple[int, str]] = []
     for id_ in again:
         refused += conn.execute(
@@ -54,6 +59,36 @@ def end_fresh(conn: sqlite3.Connection, campaign_id: int) -> list[tuple[int, str
         ).fetchall()
     restore_index(conn)
     return refused
+
+
+def _repeated(conn: sqlite3.Connection, campaign_id: int) -> list[int]:
+    """Ids of rows whose number stands before them: all numbers are sorted for it."""
+    groups = conn.execute(
+        """
+        SELECT group_concat(id) FROM recipients WHERE campaign_id = ?
+        GROUP BY number HAVING count(*) > 1
+        """,
+        (campaign_id,),
+    )
+    return sorted(id_ for (ids,) in groups for id_ in sorted(map(int, ids.split(",")))[1:])
+
+
+def _repeated_of(conn: sqlite3.Connection, campaign_id: int, suspects: Sequence[str]) -> list[int]:
+    """As `_repeated`, of some numbers: one pass over the list, which is alone in the ledger."""
+    found = conn.execute(
+        """
+        SELECT id, number FROM recipients NOT INDEXED
+        WHERE campaign_id = ? AND number IN (SELECT value FROM json_each(?)) ORDER BY id
+        """,
+        (campaign_id, msgspec.json.encode(suspects).decode()),
+    )
+    seen: set[str] = set()
+    again = []
+    for id_, number in found:
+        if number in seen:
+            again.append(id_)
+        seen.add(number)
+    return again
 
 
 def restore_index(conn: sqlite3.Connection) -> None:
@@ -76,7 +111,7 @@ def insert_recipients(
     """
     (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
     once = "" if fresh else _ONCE
-    encoded = msgspec.json.encode(rows)
+    values, encoded, shared = _encoded(rows)
     if _NUL in encoded:  # SQLite's JSON ends a text there
         conn.executemany(
             f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending') {once}",
@@ -86,17 +121,26 @@ def insert_recipients(
         conn.execute(
             f"""
             {_INSERT}
-            SELECT :base + 1 + key, :campaign, json_extract(value, '$[0]'),
-                json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-                json_extract(value, '$[3]'), json_extract(value, '$[4]'),
-                json_extract(value, '$[5]'), 'pending'
+            SELECT :base + 1 + key, :campaign, {values}, 'pending'
             FROM json_each(:rows) WHERE true {once}
             """,
-            {"base": base, "campaign": campaign_id, "rows": encoded.decode()},
+            {"base": base, "campaign": campaign_id, "rows": encoded.decode(), **shared},
         )
     if fresh:
         return []
     return [rows[i] for first, end in _gaps(conn, base, len(rows)) for i in range(first, end)]
+
+
+def _encoded(rows: Sequence[R]) -> tuple[str, bytes, dict[str, object]]:
+    """The columns of rows as SQL takes them from an array of JSON, that array, and what all rows
+    share: most lists have one text, and half the time went into taking it out of each row."""
+    if rows:
+        lines, numbers, texts, columns, parts, lanes = zip(*rows, strict=True)
+        shared = {"text": texts[0], "parts": parts[0], "lane": lanes[0]}
+        if all(column.count(column[0]) == len(rows) for column in (texts, parts, lanes)):
+            each = zip(lines, numbers, columns, strict=True)
+            return _SHARED, msgspec.json.encode(list(each)), shared
+    return _OWN, msgspec.json.encode(rows), {}
 
 
 def _gaps(conn: sqlite3.Connection, base: int, count: int) -> list[tuple[int, int]]:

@@ -72,14 +72,24 @@ def test_of_equal_numbers_the_first_is_kept_wherever_they_stand(ledger: Any) -> 
 def test_the_first_list_of_a_ledger_comes_to_what_any_other_does(
     tmp_path_factory: pytest.TempPathFactory, digits: list[int], size: int
 ) -> None:
-    """The index of numbers is made at the end, or kept while rows come: nobody can tell."""
+    """The index of numbers is made at the end, of all numbers or of suspects, or kept while rows
+    come: nobody can tell."""
     rows = [NewRecipient(i, f"9991111{n}", None, None, 1) for i, n in enumerate(digits)]
     chunks = [rows[i : i + size] for i in range(0, len(rows), size)]
     folder = tmp_path_factory.mktemp("both")
-    assert imported(folder / "a", chunks, fresh=True) == imported(folder / "b", chunks, fresh=False)
+    kept = imported(folder / "a", chunks, fresh=False)
+    assert imported(folder / "b", chunks, fresh=True) == kept
+    suspects = [*(row.number for row in rows), "99900000"]
+    assert imported(folder / "c", chunks, fresh=True, suspects=suspects) == kept
 
 
-def imported(folder: Path, chunks: list[list[NewRecipient]], *, fresh: bool) -> list[list[Any]]:
+def imported(
+    folder: Path,
+    chunks: list[list[NewRecipient]],
+    *,
+    fresh: bool,
+    suspects: list[str] | None = None,
+) -> list[list[Any]]:
     """All that a list leaves in a ledger of its own."""
     folder.mkdir()
     with closing(open_ledger(folder / "l.db", folder / "o.db")) as conn, transaction(conn):
@@ -90,7 +100,7 @@ def imported(folder: Path, chunks: list[list[NewRecipient]], *, fresh: bool) -> 
         for chunk in chunks:
             add_recipients(conn, campaign, chunk, [], fresh=fresh)
         if fresh:
-            end_fresh_list(conn, campaign)
+            end_fresh_list(conn, campaign, suspects)
         return [
             [tuple(row) for row in conn.execute(question)]
             for question in (
