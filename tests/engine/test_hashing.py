@@ -1,4 +1,4 @@
-"""Hashes of a list's numbers: the sum of its fingerprint, and which numbers may have come before."""
+"""Hashes of a list's numbers: their sum is the fingerprint, and some may have come before."""
 
 from __future__ import annotations
 
