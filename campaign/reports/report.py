@@ -19,6 +19,7 @@ from campaign.reports.rows import typed_rows
 from campaign.reports.table import figure_lines, recipient_lines
 from campaign.reports.xlsx_export import write_xlsx
 from campaign.store.campaigns import CampaignRow, get_campaign
+from campaign.store.summary import report_rows
 
 Format = Literal["table", "csv", "json", "html", "xlsx"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -48,10 +49,10 @@ def write_report(
     with _one_moment(conn):
         # read again: the caller's copy may be older than this transaction
         campaign = get_campaign(conn, campaign.name).with_hold(now)
-        rows = typed_rows(conn, campaign, chosen)
         if fmt == "csv":  # has no totals, which take five passes over the campaign
             with _text(out) as text:
-                return write_csv(campaign, rows, text)
+                return write_csv(campaign, report_rows(conn, campaign, chosen), text)
+        rows = typed_rows(conn, campaign, chosen)
         figures = gather(conn, campaign)
         covered = figures.covered(chosen)
         match fmt:

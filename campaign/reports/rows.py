@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import msgspec
+
 from campaign.store.campaigns import CampaignRow
 from campaign.store.summary import REPORT_COLUMNS, report_rows
 
@@ -42,7 +44,7 @@ class ReportRow(NamedTuple):
         return self[:_WIDTH]  # type: ignore[return-value]  # a slice forgets the fields' types
 
 
-_decode: Final = json.JSONDecoder().raw_decode
+_texts: Final = msgspec.json.Decoder(list[str]).decode
 _WIDTH: Final = len(REPORT_COLUMNS)
 
 
@@ -59,7 +61,7 @@ def typed_rows(
         yield ReportRow(
             line, number, state, evidence, attempts, gateway, port, iccid or None, tid,
             device_time(sent_at), device_time(delivered_at), code,
-            full_reason(state, cause, reason), cause, _own_values(columns, width),
+            full_reason(state, cause, reason), cause, tuple(own_values(columns, width)),
         )  # fmt: skip
 
 
@@ -104,9 +106,12 @@ def device_time(seconds: int | None) -> str | None:
         return None
 
 
-def _own_values(stored: str | None, width: int) -> tuple[str, ...]:
+def own_values(stored: str | None, width: int) -> Sequence[str]:
+    """The values of the list's own columns out of their JSON array; a missing one is blank."""
     if not width:
         return ()
-    values = _decode(stored or "[]")[0]
-    own = tuple(["" if value is None else str(value) for value in values])
+    try:
+        own = _texts(stored or "[]")
+    except msgspec.DecodeError:  # ledgers of earlier versions may hold other than texts
+        own = ["" if value is None else str(value) for value in json.loads(stored or "[]")]
     return own if len(own) == width else (*own, *[""] * width)[:width]

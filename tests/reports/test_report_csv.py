@@ -6,12 +6,17 @@ import csv
 import io
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaign.errors import UsageError
-from campaign.reports.cells import FORMULA
+from campaign.reports.cells import FORMULA, safe_cell
+from campaign.reports.csv_export import write_csv
 from campaign.reports.report import write_report
 from campaign.store.campaigns import CampaignRow
 from campaign.store.summary import REPORT_COLUMNS
@@ -67,6 +72,20 @@ def test_strangers_formulas_are_text_in_header_values_and_reasons(ledger: Any) -
     header, row = csv.reader(io.StringIO(ledger.report(campaign, "csv").decode(), newline=""))
     assert header[13:] == ["'@name", "note"]
     assert row[12:] == ["'＝1+1", "'=cmd|'/C calc'!A0", 'a,"b"\nc']
+
+
+@given(st.lists(st.text(alphabet="ab1 ,;\"'\r\n\t=é李", max_size=6), min_size=2, max_size=2))
+def test_a_cell_is_quoted_as_the_standard_writer_would(cells: list[str]) -> None:
+    expected = io.StringIO(newline="")
+    csv.writer(expected).writerow(["999100001", *map(safe_cell, cells)])
+    campaign = SimpleNamespace(columns=("name", "note"))
+    row = (1, "999100001", "sent", *[None] * 11, msgspec.json.encode(cells).decode())
+    written = io.StringIO(newline="")
+    write_csv(cast(CampaignRow, campaign), [row], written)
+    (header, line) = written.getvalue().split("\r\n", 1)
+    assert header.endswith(",name,note")
+    assert line.startswith("1,999100001,sent,")
+    assert line.endswith(expected.getvalue().removeprefix("999100001,"))
 
 
 def test_an_own_value_that_is_missing_is_blank_and_never_shifts_the_others(ledger: Any) -> None:
