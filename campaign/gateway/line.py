@@ -35,6 +35,16 @@ SESSION_ENDED = "its session ended"
 """Why a post was not sent where only the session was refused: no trouble with the device."""
 
 
+def _trust(url: str, ca_file: str | None) -> ssl.SSLContext | bool:
+    """Whom a line believes. One without TLS believes nobody: to read the system's authorities,
+    once for each connection, would take a quarter of a second of every start."""
+    if ca_file:
+        return ssl.create_default_context(cafile=ca_file)
+    if url.lower().startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return True
+
+
 class _SignatureRefused(Exception):
     """The device refused one request for its signature alone."""
 
@@ -67,7 +77,7 @@ class Line:
         self._base = url.rstrip("/")
         self._refused_posts = 0
         self._turn = trio.Lock()
-        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        verify = _trust(self._base, ca_file)
 
         def client(kept: int) -> httpx.AsyncClient:
             # httpx's own timeouts tell a connection never made from one that went silent; the

@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any, Final, TextIO
 
 from campaign.reports.cells import safe_cell
-from campaign.reports.rows import device_time, full_reason, own_names, own_values
+from campaign.reports.rows import device_time, full_reason, own_names
 from campaign.store.campaigns import CampaignRow
-from campaign.store.summary import REPORT_COLUMNS
+from campaign.store.summary import REPORT_COLUMNS, own_values
 
 _TO_QUOTE: Final = re.compile(r'[,"\r\n]')
 _LINES: Final = 1000

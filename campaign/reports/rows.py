@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-import msgspec
-
 from campaign.store.campaigns import CampaignRow
-from campaign.store.summary import REPORT_COLUMNS, report_rows
+from campaign.store.summary import REPORT_COLUMNS, own_values, report_rows
 
 
 class ReportRow(NamedTuple):
@@ -44,7 +41,6 @@ class ReportRow(NamedTuple):
         return self[:_WIDTH]  # type: ignore[return-value]  # a slice forgets the fields' types
 
 
-_texts: Final = msgspec.json.Decoder(list[str]).decode
 _WIDTH: Final = len(REPORT_COLUMNS)
 
 
@@ -104,14 +100,3 @@ def device_time(seconds: int | None) -> str | None:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def own_values(stored: str | None, width: int) -> Sequence[str]:
-    """The values of the list's own columns out of their JSON array; a missing one is blank."""
-    if not width:
-        return ()
-    try:
-        own = _texts(stored or "[]")
-    except msgspec.DecodeError:  # ledgers of earlier versions may hold other than texts
-        own = ["" if value is None else str(value) for value in json.loads(stored or "[]")]
-    return own if len(own) == width else (*own, *[""] * width)[:width]

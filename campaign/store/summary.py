@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from campaign.planner.rulings import Decision
 from campaign.store.campaigns import CampaignRow, shown_counts
@@ -17,6 +20,7 @@ REPORT_COLUMNS = (
 """First columns of every export, in this order; the list's own columns follow."""
 
 
+_texts: Final = msgspec.json.Decoder(list[str]).decode
 _SHOWN = "CASE WHEN r.state = 'pending' AND :hold IS NOT NULL THEN 'held' ELSE r.state END"
 """A recipient's state as it is shown (`CampaignRow.hold`)."""
 
@@ -39,6 +43,17 @@ def report_rows(
         """,
         {"campaign": campaign.id, "hold": campaign.hold, **chosen},
     )
+
+
+def own_values(stored: str | None, width: int) -> Sequence[str]:
+    """The values of the list's own columns out of their JSON array; a missing one is blank."""
+    if not width:
+        return ()
+    try:
+        own = _texts(stored or "[]")
+    except msgspec.DecodeError:  # ledgers of earlier versions may hold other than texts
+        own = ["" if value is None else str(value) for value in json.loads(stored or "[]")]
+    return own if len(own) == width else (*own, *[""] * width)[:width]
 
 
 def refusal_rows(conn: sqlite3.Connection, campaign_id: int) -> Iterator[sqlite3.Row]:

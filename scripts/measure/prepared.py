@@ -73,6 +73,8 @@ def sent_ledger(rows: int) -> Path:
 def kill_sending(folder: Path, rows: int, url: str) -> None:
     """In `folder` a ledger whose engine was killed soon after it had begun to send.
 
+    Its receiver lives on, as it does where an engine is killed: it is a process of its own, and
+    what a device reports meanwhile is in the inbox. The caller ends it.
     Made anew for every run: an engine tells a copy by what its device knows of it.
     """
     db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
@@ -80,7 +82,6 @@ def kill_sending(folder: Path, rows: int, url: str) -> None:
     plain_list(folder / "list.csv", rows)
     with started(launch(db, folder / "list.csv"), env, log) as engine:
         until(engine, lambda: asked(db, _SENT_TO) == 1, log)
-    end_receiver(db)
 
 
 def register(db: Path, url: str, folder: Path) -> None:

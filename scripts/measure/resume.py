@@ -1,7 +1,8 @@
 """Row "resume": a campaign whose engine was killed goes on.
 
 From the start of `campaign resume` to the first new intent in the ledger, with all that an
-ordinary start does: recovery, sign-in, a look at the device, asking after what is in doubt.
+ordinary start does: recovery, sign-in, a look at the device, asking after what is in doubt. The
+receiver was not killed; without it, the wait would be for the device to try its reports again.
 """
 
 from __future__ import annotations
