@@ -203,7 +203,11 @@ def finish(
             if campaign["refused"] and rejects is not None:
                 click.echo(f"  {campaign['refused']} rows refused, see {rejects}")
     if result.interrupted:
-        names = [c["name"] for c in result.campaigns if c["state"] not in ("finished", "cancelled")]
+        states = [c["state"] for c in result.campaigns]
+        if rejects is not None and (not states or "importing" in states):
+            context.say("interrupted while the list was read: nothing was sent; launch it again")
+        over = ("finished", "cancelled", "importing")
+        names = [c["name"] for c in result.campaigns if c["state"] not in over]
         if names:
             context.say(
                 f"interrupted, nothing is lost; go on with: {resume_command(context, names)}"

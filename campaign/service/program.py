@@ -218,7 +218,9 @@ async def _run(
             except CampaignError:
                 await end_idle_fleet(store)
                 raise
-            rows = [await store.read(get_campaign, name) for name in names()]
+            # an import that was interrupted may have left nothing
+            found = [await store.read(find_campaign, name) for name in names()]
+            rows = [row for row in found if row is not None]
             objects = [await store.read(final_object, row, site.env.wall()) for row in rows]
             for campaign in objects:
                 campaign["seconds"] = round(site.env.monotonic() - began, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +23,7 @@ def test_a_gateway_that_is_down_is_waited_for_until_interrupted(
     engine = flow.launch(flow.write_list(5), simulate=None)
     flow.until(lambda: "down cannot be reached" in engine.err, "it says so", engine)
     assert "waiting for it" in engine.err
+    flow.until(lambda: flow.state() == "running", "its list is in", engine)
     engine.signal(number)
     done = engine.wait(within=10)
     assert done.code == 130
@@ -28,6 +31,19 @@ def test_a_gateway_that_is_down_is_waited_for_until_interrupted(
     assert "resume c" in done.err
     assert flow.state() == "running"
     assert flow.counts() == {"pending": 5}
+
+
+def test_an_import_that_is_interrupted_leaves_nothing_and_says_so(
+    flow: Flow, down: str, make_list: Callable[[int], Path]
+) -> None:
+    engine = flow.launch(make_list(50_000), simulate=None)
+    flow.until(lambda: flow.one("SELECT count(*) FROM recipients"), "an import begins", engine)
+    assert flow.state() == "importing"
+    engine.signal(signal.SIGINT)
+    done = engine.wait(within=10)
+    assert done.code == 130
+    assert "nothing was sent; launch it again" in done.err
+    assert flow.rows("SELECT 1 FROM campaigns") == []
 
 
 def test_after_ctrl_c_the_printed_command_goes_on_and_nobody_is_sent_twice(flow: Flow) -> None:
