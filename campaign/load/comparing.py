@@ -11,6 +11,7 @@ from one run to the next (a warm cache, another neighbour) only more runs can sh
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class _Blocks(NamedTuple):
     bins: Sequence[int] = ()
 
 
-class _Group:
+class _Group(ABC):
     """Figures that are drawn together."""
 
     names: tuple[str, ...]
@@ -112,17 +113,17 @@ class _Group:
     relative = True
     least = _LEAST_CHANGE
 
+    @abstractmethod
     def values(self, run: Outcome) -> tuple[float | None, ...]:
         """As the run measured them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def blocks(self, run: Outcome) -> _Blocks:
         """What draws are made from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drawn(self, sums: Sequence[int], bins: Sequence[int]) -> tuple[float, ...]:
         """The figures of one draw, from the sums of its rows."""
-        raise NotImplementedError
 
 
 class _Delays(_Group):

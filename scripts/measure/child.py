@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-_TICK = os.sysconf("SC_CLK_TCK")
+from scripts.measure.databases import ask, bound_receiver
+from scripts.measure.processes import cpu_seconds, rss_mb
+
 _LOOK_SECONDS = 0.02
 _MOST_SECONDS = 600.0
 
@@ -26,22 +25,6 @@ class Spent:
     seconds: float
     cpu_seconds: float
     rss_mb: float
-
-
-def ours(*arguments: str) -> list[str]:
-    """This checkout's `campaign` with arguments, by the running interpreter."""
-    return [sys.executable, "-m", "campaign", *arguments]
-
-
-def clean_environment(folder: Path) -> dict[str, str]:
-    """Nothing of the user's own settings and opt-outs; this checkout comes first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_")}
-    return {
-        **kept,
-        "PYTHONPATH": str(ROOT),
-        "CAMPAIGN_OPTOUTS": str(folder / "optouts.db"),
-        "BENCH_PASSWORD": "root",
-    }
 
 
 def spent_by(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Spent:
@@ -89,29 +72,17 @@ def until(process: subprocess.Popen[bytes], done: Callable[[], bool], log: Path)
 def spent_so_far(pid: int, began: float) -> Spent:
     """What a running process took since `began` (perf_counter), its whole CPU time included."""
     seconds = time.perf_counter() - began
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    peak = next(
-        line.split()[1]
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith("VmHWM:")
-    )
-    return Spent(seconds, (int(fields[11]) + int(fields[12])) / _TICK, int(peak) / 1000)
+    return Spent(seconds, cpu_seconds(pid), rss_mb(pid))
 
 
 def asked(db: Path, question: str) -> int:
     """One figure out of a ledger that another process writes; 0 where it is not there yet."""
-    try:
-        with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as conn:
-            row = conn.execute(question).fetchone()
-    except sqlite3.OperationalError:
-        return 0
-    return 0 if row is None or row[0] is None else int(row[0])
+    return int(ask(db, question) or 0)
 
 
 def end_receiver(db: Path) -> None:
     """The receiver of a ledger is a process of its own that outlives its engine."""
-    inbox = db.with_name(f"{db.stem}.inbox.db")
-    pid = asked(inbox, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'listen_pid'")
-    with suppress(ProcessLookupError):
-        if pid > 1:
-            os.kill(pid, signal.SIGKILL)
+    bound = bound_receiver(db.parent)
+    if bound is not None:
+        with suppress(ProcessLookupError):
+            os.kill(bound[0], signal.SIGKILL)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scripts.measure.databases import ask, bound_receiver, wait_until
 from scripts.measure.figure import Sample, Scale
+from scripts.measure.prepared import register
 from scripts.measure.processes import (
     command,
     cpu_seconds,
@@ -64,11 +65,11 @@ def measure(workload: Workload, messages: int) -> Sample:
     """One campaign from start to end. RuntimeError if anybody was not sent exactly to."""
     with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name:
         folder = Path(name)
-        env = environment(folder, BENCH_PASSWORD="root")  # noqa: S106 - a simulator's
+        env = environment(folder)
         write_list(folder / "list.csv", messages)
         device = f"ports={workload.ports}", "sms-seconds=0", "queue-limit=1000000"
         with simulator(folder, env, *device) as url:
-            register(folder, env, url)
+            register(folder, url)
             with running(launching(folder, workload), env, folder / "engine.log") as engine:
                 return _watch(folder, workload, engine, messages)
 
@@ -78,17 +79,6 @@ def write_list(path: Path, count: int) -> None:
     with path.open("w") as out:
         out.write("phone,name\n")
         out.writelines(f"+999{i * _STRIDE % 10**9:09d},N{i}\n" for i in range(1, count + 1))
-
-
-def register(folder: Path, env: dict[str, str], url: str) -> None:
-    """Make the simulated gateway known to the ledger in `folder`."""
-    subprocess.run(
-        command(
-            "--db", str(folder / "campaign.db"), "gateway", "add", "sim", url,
-            "--username", "root", "--password-env", "BENCH_PASSWORD",
-        ),
-        env=env, check=True, capture_output=True,
-    )  # fmt: skip
 
 
 def launching(folder: Path, workload: Workload) -> list[str]:

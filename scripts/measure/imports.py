@@ -11,17 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts.measure.child import (
-    asked,
-    clean_environment,
-    end_receiver,
-    spent_so_far,
-    started,
-    until,
-)
+from scripts.measure.child import asked, end_receiver, spent_so_far, started, until
 from scripts.measure.figure import Sample, Scale
 from scripts.measure.lists import mixed_list
 from scripts.measure.prepared import launch, register
+from scripts.measure.processes import environment
 
 _WHOLE = "SELECT 1 FROM campaigns WHERE state = 'scheduled'"
 
@@ -30,8 +24,8 @@ def run(scale: Scale) -> Sample:
     path = mixed_list(scale.rows)
     with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name:
         folder = Path(name)
-        db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
-        register(db, "http://127.0.0.1:9", folder)
+        db, log, env = folder / "campaign.db", folder / "log", environment(folder)
+        register(folder, "http://127.0.0.1:9")
         began = time.perf_counter()
         with started(launch(db, path, "--start", "2099-01-01T00:00Z"), env, log) as process:
             until(process, lambda: asked(db, _WHOLE) == 1, log)

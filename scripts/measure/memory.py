@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 from scripts.measure.databases import ask, bound_receiver, wait_until
-from scripts.measure.dispatch import BROADCAST, launching, register, write_list
+from scripts.measure.dispatch import BROADCAST, launching, write_list
 from scripts.measure.figure import Sample, Scale
+from scripts.measure.prepared import register
 from scripts.measure.processes import (
     cpu_seconds,
     end,
@@ -41,11 +42,11 @@ def run(scale: Scale) -> Sample:
 def _one(rows: int, messages: int) -> Sample:
     with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name:
         folder = Path(name)
-        env = environment(folder, BENCH_PASSWORD="root")  # noqa: S106 - a simulator's
+        env = environment(folder)
         write_list(folder / "list.csv", rows)
         device = f"ports={BROADCAST.ports}", "sms-seconds=0", "queue-limit=1000000"
         with simulator(folder, env, *device) as url:
-            register(folder, env, url)
+            register(folder, url)
             began = time.perf_counter()
             with running(launching(folder, BROADCAST), env, folder / "engine.log") as engine:
                 ledger = folder / "campaign.db"

@@ -10,16 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from scripts.measure.child import (
-    asked,
-    clean_environment,
-    end_receiver,
-    ours,
-    spent_by,
-    started,
-    until,
-)
+from scripts.measure.child import asked, end_receiver, spent_by, started, until
 from scripts.measure.lists import mixed_list, plain_list
+from scripts.measure.processes import command, environment
 
 # Not between an intent and its post: what a device never got is waited for until that is sure.
 _SENT_TO = """
@@ -55,8 +48,8 @@ def copied(original: Path) -> Iterator[Path]:
 def sent_ledger(rows: int) -> Path:
     """A ledger whose one campaign was sent to everybody; two in a hundred failed."""
     folder = _folder()
-    db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
-    register(db, "http://127.0.0.1:9", folder)
+    db, log, env = folder / "campaign.db", folder / "log", environment(folder)
+    register(folder, "http://127.0.0.1:9")
     with started(launch(db, mixed_list(rows), "--start", "2099-01-01T00:00Z"), env, log) as engine:
         until(engine, lambda: asked(db, _WHOLE) == 1, log)
     end_receiver(db)
@@ -77,25 +70,27 @@ def kill_sending(folder: Path, rows: int, url: str) -> None:
     what a device reports meanwhile is in the inbox. The caller ends it.
     Made anew for every run: an engine tells a copy by what its device knows of it.
     """
-    db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
-    register(db, url, folder)
+    db, log, env = folder / "campaign.db", folder / "log", environment(folder)
+    register(folder, url)
     plain_list(folder / "list.csv", rows)
     with started(launch(db, folder / "list.csv"), env, log) as engine:
         until(engine, lambda: asked(db, _SENT_TO) == 1, log)
 
 
-def register(db: Path, url: str, folder: Path) -> None:
-    """Make a gateway known to a ledger."""
+def register(folder: Path, url: str) -> None:
+    """Make a gateway known to the ledger in `folder`."""
     spent_by(
-        ours("--db", str(db), "gateway", "add", "gw", url,
-             "--username", "root", "--password-env", "BENCH_PASSWORD"),
-        clean_environment(folder), folder / "log",
+        command(
+            "--db", str(folder / "campaign.db"), "gateway", "add", "gw", url,
+            "--username", "root", "--password-env", "BENCH_PASSWORD",
+        ),
+        environment(folder), folder / "log",
     )  # fmt: skip
 
 
 def launch(db: Path, path: Path, *more: str) -> list[str]:
     """The command that imports a list, and sends it."""
-    return ours(
+    return command(
         "--db", str(db), "launch", str(path), "--name", "bench", "--yes",
         "--message", "Hello from the north", *more,
     )  # fmt: skip

@@ -26,7 +26,7 @@ _WARM_UP = 100
 def run(scale: Scale) -> Sample:
     with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name:
         folder = Path(name)
-        env = environment(folder, BENCH_PASSWORD="root")  # noqa: S106 - nobody's
+        env = environment(folder)
         token = _register(folder, env)
         db = str(folder / "campaign.db")
         listen = command("--db", db, "listen", "--listen", "127.0.0.1:0")

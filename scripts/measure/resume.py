@@ -7,54 +7,35 @@ receiver was not killed; without it, the wait would be for the device to try its
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.measure.child import (
-    asked,
-    clean_environment,
-    end_receiver,
-    ours,
-    spent_so_far,
-    started,
-    until,
-)
+from scripts.measure.child import asked, end_receiver, spent_so_far, started, until
 from scripts.measure.figure import Sample, Scale
 from scripts.measure.prepared import kill_sending
+from scripts.measure.processes import command, environment, simulator
 
 _LAST = "SELECT max(id) FROM tasks WHERE intent_ms IS NOT NULL"
 
 
 def run(scale: Scale) -> Sample:
-    with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name, _device() as url:
+    with tempfile.TemporaryDirectory(prefix="campaign-bench-") as name:
         folder = Path(name)
-        kill_sending(folder, scale.rows, url)
-        db, log, env = folder / "campaign.db", folder / "log", clean_environment(folder)
-        before = asked(db, _LAST)
-        began = time.perf_counter()
-        with started(ours("--db", str(db), "resume", "bench"), env, log) as engine:
-            until(engine, lambda: asked(db, _LAST) > before, log)
-            spent = spent_so_far(engine.pid, began)
-        end_receiver(db)
+        with simulator(folder, environment(folder), "ports=50", "sms-seconds=0") as url:
+            return _measure(folder, url, scale)
+
+
+def _measure(folder: Path, url: str, scale: Scale) -> Sample:
+    kill_sending(folder, scale.rows, url)
+    db, log, env = folder / "campaign.db", folder / "log", environment(folder)
+    before = asked(db, _LAST)
+    began = time.perf_counter()
+    with started(command("--db", str(db), "resume", "bench"), env, log) as engine:
+        until(engine, lambda: asked(db, _LAST) > before, log)
+        spent = spent_so_far(engine.pid, began)
+    end_receiver(db)
     return Sample(
         "resume", scale.rows, "recipients", spent.seconds, spent.cpu_seconds, spent.rss_mb,
         notes={"first_intent_s": spent.seconds},
     )  # fmt: skip
-
-
-@contextmanager
-def _device() -> Iterator[str]:
-    """A simulated gateway whose messages take no time."""
-    command = ours("simulate", "--set", "ports=50", "--set", "sms-seconds=0")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            words = process.stdout.readline().split() if process.stdout else []
-            if words[:2] != ["listening", "on"]:
-                raise RuntimeError("the simulated gateway did not start")
-            yield words[2]
-        finally:
-            process.kill()
