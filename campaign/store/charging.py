@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -23,8 +24,10 @@ from campaign.store.usage import (
     LONGEST_MS,
     PeriodRow,
     SimLimits,
+    add_segments,
     count_again_if_set_back,
     days_before,
+    in_periods_of_now,
     rows_of,
 )
 
@@ -67,6 +70,10 @@ def charge(
     """
     charged: list[PlannedTask] = []
     named = {task.port: sims[task.port] for task in planned if task.port in sims}
+    uncapped = _uncapped(conn, named.values(), now_ms)
+    if uncapped:
+        _charge_uncapped(conn, named, planned, uncapped, now_ms)
+        named = {port: limits for port, limits in named.items() if limits.sim not in uncapped}
     accounts = _open(conn, list(named.values()), now_ms)
     for task in planned:
         limits = named.get(task.port)
@@ -84,6 +91,36 @@ def charge(
             charged.append(replace(task, recipients=fitting))
     _store(conn, list(accounts.values()))
     return charged
+
+
+def _uncapped(
+    conn: sqlite3.Connection, chosen: Collection[SimLimits], now_ms: int
+) -> Collection[str]:
+    """The SIMs that take everybody, and whose periods of now have begun: most of the time all."""
+    capped = {limits.sim for limits in chosen if limits.caps}
+    zones = {limits.sim: limits.zone for limits in chosen if limits.sim not in capped}
+    uncapped = zones.keys() - _keepers(conn, zones)
+    begun: set[str] = set()
+    for zone in set(zones.values()):
+        begun |= in_periods_of_now(
+            conn, [sim for sim in zones if zones[sim] == zone and sim in uncapped], now_ms, zone
+        )
+    return begun
+
+
+def _charge_uncapped(
+    conn: sqlite3.Connection,
+    named: Mapping[int, SimLimits],
+    planned: Sequence[PlannedTask],
+    uncapped: Collection[str],
+    now_ms: int,
+) -> None:
+    parts: Counter[str] = Counter()
+    for task in planned:
+        limits = named.get(task.port)
+        if limits is not None and limits.sim in uncapped:
+            parts[limits.sim] += task.parts
+    add_segments(conn, sorted(parts.items()), now_ms)
 
 
 def _store(conn: sqlite3.Connection, accounts: Sequence[_Account]) -> None:

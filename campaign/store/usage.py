@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -114,6 +114,26 @@ def rows_of(
     return rows
 
 
+def in_periods_of_now(
+    conn: sqlite3.Connection, sims: Collection[str], now_ms: int, zone: tzinfo
+) -> set[str]:
+    """Those of these SIMs whose periods of now have all begun, and no later one, as there may be
+    where civil time was set back (primary key)."""
+    found, asked = set(sims), json.dumps(list(sims))
+    for period, (start_ms, _) in _periods(now_ms, zone).items():
+        rows = conn.execute(
+            """
+            SELECT u.sim, u.start_ms FROM json_each(?) AS asked CROSS JOIN sim_usage AS u
+            WHERE u.sim = asked.value AND u.period = ? AND u.start_ms >= ?
+            """,
+            (asked, period, start_ms),
+        )
+        began = rows.fetchall()
+        found &= {sim for sim, at in began if at == start_ms}
+        found -= {sim for sim, at in began if at > start_ms}
+    return found
+
+
 CHARGED: Final = f"""
     FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
     JOIN recipients AS r ON r.id = a.recipient_id
@@ -185,7 +205,7 @@ def give_back(conn: sqlite3.Connection, task_id: int) -> None:
         (task_id,),
     ).fetchone()
     if row is not None and row["sim"] is not None:
-        _add(conn, row["sim"], -row["parts"], row["created_ms"])
+        add_segments(conn, [(row["sim"], -row["parts"])], row["created_ms"])
 
 
 def charge_to_another(
@@ -217,16 +237,22 @@ def charge_to_another(
             conn, now_ms, "sim_moved", "its port holds another SIM now",
             gateway_id=gateway_id, task_id=row["id"],
         )  # fmt: skip
-        _add(conn, iccid, parts, row["created_ms"])
+        add_segments(conn, [(iccid, parts)], row["created_ms"])
 
 
-def _add(conn: sqlite3.Connection, sim: str, parts: int, since_ms: int) -> None:
-    """Add to (or take from) every period of a SIM that was not over at a moment: all of them were
-    charged with what was claimed then (primary key)."""
+def add_segments(
+    conn: sqlite3.Connection, parts: Iterable[tuple[str, int]], since_ms: int
+) -> None:
+    """Add to (or take from) every period of these SIMs that was not over at a moment: all of them
+    are charged with what is claimed then (primary key)."""
     conn.executemany(
         """
         UPDATE sim_usage SET segments = max(0, segments + ?)
         WHERE sim = ? AND period = ? AND start_ms >= ? AND end_ms > ?
         """,
-        [(parts, sim, period, since_ms - LONGEST_MS[period], since_ms) for period in Period],
+        [
+            (added, sim, period, since_ms - longest_ms, since_ms)
+            for sim, added in parts
+            for period, longest_ms in LONGEST_MS.items()
+        ],
     )
