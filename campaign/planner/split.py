@@ -75,9 +75,7 @@ def split(
     room = {grant.port: grant.count for grant in grants}
     dealt: dict[int, list[Claimable]] = {grant.port: [] for grant in grants}
     left = sum(room.values())
-    block = 1
-    if grants and len({recipient.lane for recipient in recipients}) > 1:
-        block = max(1, min(task_size, len(recipients) // len(grants)))
+    block = max(1, min(task_size, len(recipients) // max(1, len(grants))))
     turn = of_turn = 0
     lane = recipients[0].lane if recipients else 0
     for recipient in recipients:
