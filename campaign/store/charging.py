@@ -20,11 +20,11 @@ from campaign.planner.quotas import Caps, Period
 from campaign.planner.split import Claimable, PlannedTask
 from campaign.store.journal import write_meta
 from campaign.store.usage import (
-    CHARGED,
     LONGEST_MS,
     PeriodRow,
     SimLimits,
     add_segments,
+    charged,
     count_again_if_set_back,
     days_before,
     in_periods_of_now,
@@ -68,7 +68,7 @@ def charge(
     The recipients of a task that do not fit wait on; smaller messages behind them may fit. Call it
     in the transaction that writes the tasks down.
     """
-    charged: list[PlannedTask] = []
+    within: list[PlannedTask] = []
     named = {task.port: sims[task.port] for task in planned if task.port in sims}
     uncapped = _uncapped(conn, named.values(), now_ms)
     if uncapped:
@@ -78,19 +78,19 @@ def charge(
     for task in planned:
         limits = named.get(task.port)
         if limits is None:
-            charged.append(task)
+            within.append(task)
             continue
         account = accounts[limits.sim]
         if account.is_open:
             account.segments += task.parts
-            charged.append(task)
+            within.append(task)
             continue
         account.learn(conn, task.recipients)
         fitting = tuple(recipient for recipient in task.recipients if account.takes(recipient))
         if fitting:
-            charged.append(replace(task, recipients=fitting))
+            within.append(replace(task, recipients=fitting))
     _store(conn, list(accounts.values()))
-    return charged
+    return within
 
 
 def _uncapped(
@@ -276,18 +276,19 @@ def _begin_contacts(
 ) -> None:
     """The first cap on recipients begins to keep whom a SIM writes to, with whom it wrote to in the
     periods of now."""
-    start = {"sim": sim, "start": min(row.start_ms for row in rows.values())}
+    since = {
+        "sim": sim,
+        "sims": json.dumps([sim]),
+        "start": min(row.start_ms for row in rows.values()),
+    }
     conn.execute(
         f"""
         INSERT INTO sim_contacts (sim, number, last_ms)
-        SELECT :sim, number, max(created_ms) FROM (
-            SELECT r.number, t.created_ms {CHARGED.format(of="t.closed_ms IS NULL")}
-            UNION ALL
-            SELECT r.number, t.created_ms {CHARGED.format(of="t.closed_ms >= :start")})
+        SELECT :sim, number, max(created_ms) FROM ({charged("r.number, t.created_ms")})
         WHERE true GROUP BY number
         ON CONFLICT (sim, number) DO UPDATE SET last_ms = max(last_ms, excluded.last_ms)
         """,
-        start,
+        since,
     )
     conn.executemany(
         # whom it wrote to is known from before: a number that counts as written to is counted

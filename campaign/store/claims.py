@@ -272,7 +272,7 @@ def reclaim_planned(
                     WHERE a.task_id = t.id AND (a.live = 0 OR {UNWANTED} IS NOT NULL)) AS stale
         FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
         WHERE t.gateway_id = ? AND t.state = 'planned'
-            AND t.state <> 'closed' -- said for the index tasks_live
+            AND t.closed_ms IS NULL -- said for the index tasks_live
         ORDER BY t.id
         """,
         (gateway_id,),

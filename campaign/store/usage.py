@@ -102,12 +102,13 @@ def rows_of(
             (json.dumps(list(sims)), *starts),
         )
     }
-    rows: dict[str, dict[Period, PeriodRow]] = {}
-    for sim in sims:
-        rows[sim] = {}
-        for period, (start_ms, end_ms) in periods.items():
+    rows: dict[str, dict[Period, PeriodRow]] = {sim: {} for sim in sims}
+    for period, (start_ms, end_ms) in periods.items():
+        new = [sim for sim in sims if (sim, period, start_ms) not in found]
+        counted = count_charged(conn, new, start_ms)
+        for sim in sims:
             stored = found.get((sim, period, start_ms))
-            segments, recipients = stored or count_charged(conn, sim, start_ms)
+            segments, recipients = stored or counted.get(sim, (0, 0))
             rows[sim][period] = PeriodRow(
                 start_ms, end_ms, segments, recipients, stored is not None
             )
@@ -134,10 +135,9 @@ def in_periods_of_now(
     return found
 
 
-CHARGED: Final = f"""
-    FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
-    JOIN recipients AS r ON r.id = a.recipient_id
-    WHERE t.sim = :sim AND {{of}}
+_CHARGED: Final = f"""
+    JOIN attempts AS a ON a.task_id = t.id JOIN recipients AS r ON r.id = a.recipient_id
+    WHERE t.sim IN (SELECT value FROM json_each(:sims))
         AND (a.live = 1 OR a.outcome IS NOT NULL OR {not_released("t")})
         -- of an earlier period's task only what was not final when this one began
         AND (t.created_ms >= :start OR a.live = 1 OR a.evidence = 'receipt'
@@ -145,19 +145,31 @@ CHARGED: Final = f"""
 """
 
 
-def count_charged(conn: sqlite3.Connection, sim: str, start_ms: int) -> tuple[int, int]:
-    """(segments, distinct recipients) of a SIM that may have gone on air since then, or still may,
-    counted from its tasks (index tasks_sim)."""
-    segments, recipients = conn.execute(
+def charged(columns: str) -> str:
+    """SQL for these columns of all messages of SIMs (`:sims`, a JSON array) that may have gone on
+    air since `:start`, or still may. Tasks that live are few, and looked through."""
+    return f"""
+        SELECT {columns} FROM tasks AS t INDEXED BY tasks_live {_CHARGED} AND t.closed_ms IS NULL
+        UNION ALL
+        SELECT {columns} FROM tasks AS t INDEXED BY tasks_sim {_CHARGED} AND t.closed_ms >= :start
+    """
+
+
+def count_charged(
+    conn: sqlite3.Connection, sims: Collection[str], start_ms: int
+) -> dict[str, tuple[int, int]]:
+    """(segments, distinct recipients) by SIM that may have gone on air since then, or still may,
+    counted from their tasks; who has none is left out."""
+    if not sims:
+        return {}
+    rows = conn.execute(
         f"""
-        SELECT coalesce(sum(parts), 0), count(DISTINCT number) FROM (
-            SELECT r.parts, r.number {CHARGED.format(of="t.closed_ms IS NULL")}
-            UNION ALL
-            SELECT r.parts, r.number {CHARGED.format(of="t.closed_ms >= :start")})
+        SELECT sim, sum(parts), count(DISTINCT number) FROM ({charged("t.sim, r.parts, r.number")})
+        GROUP BY sim
         """,
-        {"sim": sim, "start": start_ms},
-    ).fetchone()
-    return int(segments), int(recipients)
+        {"sims": json.dumps(list(sims)), "start": start_ms},
+    )
+    return {sim: (int(segments), int(recipients)) for sim, segments, recipients in rows}
 
 
 def count_again_if_set_back(conn: sqlite3.Connection, sims: Collection[str], now_ms: int) -> None:
@@ -183,7 +195,7 @@ def _count_again(conn: sqlite3.Connection, sim: str, now_ms: int) -> None:
         (sim, now_ms, now_ms),
     ).fetchall()
     for period, start_ms in rows:
-        segments, recipients = count_charged(conn, sim, start_ms)
+        segments, recipients = count_charged(conn, (sim,), start_ms).get(sim, (0, 0))
         conn.execute(
             """
             UPDATE sim_usage SET segments = max(segments, ?), recipients = max(recipients, ?)
@@ -217,7 +229,7 @@ def charge_to_another(
         # index tasks_live
         """
         SELECT id, port, sim, created_ms FROM tasks
-        WHERE gateway_id = ? AND state <> 'closed' AND sim IS NOT NULL ORDER BY id
+        WHERE gateway_id = ? AND closed_ms IS NULL AND sim IS NOT NULL ORDER BY id
         """,
         (gateway_id,),
     ).fetchall()
@@ -240,9 +252,7 @@ def charge_to_another(
         add_segments(conn, [(iccid, parts)], row["created_ms"])
 
 
-def add_segments(
-    conn: sqlite3.Connection, parts: Iterable[tuple[str, int]], since_ms: int
-) -> None:
+def add_segments(conn: sqlite3.Connection, parts: Iterable[tuple[str, int]], since_ms: int) -> None:
     """Add to (or take from) every period of these SIMs that was not over at a moment: all of them
     are charged with what is claimed then (primary key)."""
     conn.executemany(
