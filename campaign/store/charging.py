@@ -13,7 +13,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from campaign.planner.quotas import Caps, Period
@@ -88,7 +88,7 @@ def charge(
         account.learn(conn, task.recipients)
         fitting = tuple(recipient for recipient in task.recipients if account.takes(recipient))
         if fitting:
-            within.append(replace(task, recipients=fitting))
+            within.append(task._replace(recipients=fitting))
     _store(conn, list(accounts.values()))
     return within
 
