@@ -153,8 +153,9 @@ _OF_TASKS: Final = {
     "tasks_closed": """
         CREATE INDEX tasks_closed ON tasks(campaign_id, closed_ms) WHERE closed_ms IS NOT NULL
     """,
-    # those of a SIM that live are found among all that live
-    "tasks_sim": "CREATE INDEX tasks_sim ON tasks(sim, closed_ms) WHERE closed_ms IS NOT NULL",
+    # by time first: what ends together is written together, whichever SIM it was of. Those of a
+    # SIM that live are found among all that live
+    "tasks_sim": "CREATE INDEX tasks_sim ON tasks(closed_ms, sim) WHERE closed_ms IS NOT NULL",
 }
 
 
