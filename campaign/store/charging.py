@@ -24,10 +24,10 @@ from campaign.store.usage import (
     PeriodRow,
     SimLimits,
     add_segments,
+    are_in_their_periods,
     charged,
     count_again_if_set_back,
     days_before,
-    in_periods_of_now,
     rows_of,
 )
 
@@ -99,13 +99,14 @@ def _uncapped(
     """The SIMs that take everybody, and whose periods of now have begun: most of the time all."""
     capped = {limits.sim for limits in chosen if limits.caps}
     zones = {limits.sim: limits.zone for limits in chosen if limits.sim not in capped}
-    uncapped = zones.keys() - _keepers(conn, zones)
-    begun: set[str] = set()
+    for sim in _keepers(conn, zones):
+        del zones[sim]
+    uncapped: list[str] = []
     for zone in set(zones.values()):
-        begun |= in_periods_of_now(
-            conn, [sim for sim in zones if zones[sim] == zone and sim in uncapped], now_ms, zone
-        )
-    return begun
+        sims = [sim for sim, its_zone in zones.items() if its_zone == zone]
+        if are_in_their_periods(conn, sims, now_ms, zone):
+            uncapped += sims
+    return frozenset(uncapped)
 
 
 def _charge_uncapped(

@@ -115,24 +115,23 @@ def rows_of(
     return rows
 
 
-def in_periods_of_now(
+def are_in_their_periods(
     conn: sqlite3.Connection, sims: Collection[str], now_ms: int, zone: tzinfo
-) -> set[str]:
-    """Those of these SIMs whose periods of now have all begun, and no later one, as there may be
+) -> bool:
+    """Whether the periods of now of all these SIMs have begun, and no later one, as there may be
     where civil time was set back (primary key)."""
-    found, asked = set(sims), json.dumps(list(sims))
+    asked = json.dumps(list(sims))
     for period, (start_ms, _) in _periods(now_ms, zone).items():
-        rows = conn.execute(
+        begun, latest = conn.execute(
             """
-            SELECT u.sim, u.start_ms FROM json_each(?) AS asked CROSS JOIN sim_usage AS u
+            SELECT count(*), max(u.start_ms) FROM json_each(?) AS asked CROSS JOIN sim_usage AS u
             WHERE u.sim = asked.value AND u.period = ? AND u.start_ms >= ?
             """,
             (asked, period, start_ms),
-        )
-        began = rows.fetchall()
-        found &= {sim for sim, at in began if at == start_ms}
-        found -= {sim for sim, at in began if at > start_ms}
-    return found
+        ).fetchone()
+        if begun < len(sims) or latest != start_ms:
+            return False
+    return True
 
 
 _CHARGED: Final = f"""
