@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from campaign.planner.states import FenceReason, RecipientState, TaskState, UnknownCause
 from campaign.protocol.device_codec import decode_send_sms
@@ -169,10 +170,17 @@ def mark_accepted(conn: sqlite3.Connection, task_ids: Sequence[int], now_ms: int
     conn.executemany(
         """
         UPDATE tasks SET state = 'accepted', accepted_ms = ?, news_ms = ?, doubt = NULL
-        WHERE id = ? AND state IN ('intent', 'doubt') AND doubt IS NOT 'collision'
+        WHERE id BETWEEN ? AND ? AND state IN ('intent', 'doubt') AND doubt IS NOT 'collision'
         """,
-        [(now_ms, now_ms, task_id) for task_id in task_ids],
+        [(now_ms, now_ms, first, last) for first, last in _runs(task_ids)],
     )
+
+
+def _runs(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of those that follow one another: the tasks of a post mostly do."""
+    for _, run in groupby(enumerate(sorted(ids)), key=lambda numbered: numbered[1] - numbered[0]):
+        members = [task_id for _, task_id in run]
+        yield members[0], members[-1]
 
 
 def mark_collided_ours(
