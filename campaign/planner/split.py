@@ -68,13 +68,16 @@ def split(
     A recipient is never dealt to a place it failed at while another could serve it, unless that
     is the `only_place` there is; `reach` are the places that could serve each lane now. Whoever
     does not fit stays waiting. Ports are filled in turn, so that a few recipients spread over many
-    SIMs; a port keeps its turn for as many of one lane as it would get in all, up to a task: so
-    tasks are full, and hold neighbours of the list, whose rows lie together in the ledger.
+    SIMs; where they may share tasks, a port keeps its turn for as many of one lane as it would
+    get in all, up to a task: so tasks are full, and hold neighbours of the list, whose rows lie
+    together in the ledger.
     """
     room = {grant.port: grant.count for grant in grants}
     dealt: dict[int, list[Claimable]] = {grant.port: [] for grant in grants}
     left = sum(room.values())
-    block = max(1, min(task_size, len(recipients) // max(1, len(grants))))
+    block = 1
+    if grants and _share_tasks(recipients):
+        block = max(1, min(task_size, len(recipients) // len(grants)))
     at = turn = of_turn = 0
     lane = recipients[0].lane if recipients else 0
     while at < len(recipients) and left > 0:
@@ -101,6 +104,13 @@ def split(
         else:
             at += 1
     return [task for grant in grants for task in _tasks(grant.port, dealt[grant.port], task_size)]
+
+
+def _share_tasks(recipients: Sequence[Claimable]) -> bool:
+    """Whether tasks of several can come of them: texts of their own, all of one lane, cannot."""
+    if len({recipient.text for recipient in recipients}) < len(recipients):
+        return True
+    return len({recipient.lane for recipient in recipients}) > 1
 
 
 def _company(recipients: Sequence[Claimable], at: int, most: int, lane: int) -> int:
