@@ -65,7 +65,7 @@ def _restart_clocks(conn: sqlite3.Connection, now_ms: int) -> None:
         UPDATE tasks SET news_ms = CASE WHEN news_ms IS NOT NULL THEN ? END,
             doubt_ms = CASE WHEN doubt_ms IS NOT NULL THEN ? END,
             fenced_ms = CASE WHEN fenced_ms IS NOT NULL THEN ? END
-        WHERE state <> 'closed'
+        WHERE closed_ms IS NULL
         """,
         (now_ms, now_ms, now_ms),
     )

@@ -99,11 +99,6 @@ class Places:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    @property
-    def are_distinct(self) -> bool:
-        """Whether every number stands once."""
-        return len(self._exact) == len(self.numbers)
-
     def find(self, row: SentRow | FailedRow) -> int | None:
         """The place (from 1) a detail names: by the number as we wrote it, else by the one number
         of which it is a suffix (leading zeros aside) or the other way round, if its index agrees
@@ -281,16 +276,28 @@ def reconcile(places: Places, before: TaskEvidence, report: TaskReport) -> Recon
     return Reconciled(evidence, tuple(settled), (*reading.strangers, *anew))
 
 
+def tells_all_sent(numbers: Sequence[str], report: TaskReport) -> bool:
+    """Whether a report tells of every place, in order and by the number as we wrote it, that it was
+    sent, and counts so: most tasks end like this. Where nothing was told before, `reconcile` comes
+    to all of them sent, each by its row."""
+    size = len(numbers)
+    if len(report.sdr) != size or report.sent != size or report.fdr:
+        return False
+    if report.failed or report.sending or report.unsent:
+        return False
+    if size == 1:
+        return report.sdr[0].number == numbers[0]
+    # of two places with one number the first would be meant twice
+    return [row.number for row in report.sdr] == numbers and len(set(numbers)) == size
+
+
 def _sent_at_once(places: Places, before: TaskEvidence, report: TaskReport) -> Reconciled | None:
-    """What the rules come to, short, where nothing was told before and one report tells of every
-    place, in order, that it was sent, and counts so: most tasks end like this. Else None."""
+    """What the rules come to, short, where nothing was told before and all were sent. Else None."""
+    if before.counters is not None or any(before.told):
+        return None
+    if not tells_all_sent(list(places.numbers), report):
+        return None
     size = len(places)
-    if len(report.sdr) != size or report.fdr or report.sent != size or before.counters is not None:
-        return None
-    if report.failed or report.sending or report.unsent or any(before.told):
-        return None
-    if not places.are_distinct or [row.number for row in report.sdr] != list(places.numbers):
-        return None
     evidence = TaskEvidence(bytes((_SENT,)) * size, Counters(0, size, 0, 0))
     settled = [Settled(idx, Outcome.SENT, row) for idx, row in enumerate(report.sdr, 1)]
     return Reconciled(evidence, tuple(settled), ())

@@ -111,7 +111,7 @@ def queued(conn: sqlite3.Connection, gateway_id: int) -> list[Queued]:
         SELECT t.campaign_id, t.port, t.state, count(a.task_id), t.lane
         FROM tasks AS t INDEXED BY tasks_live -- by itself SQLite walks over all that are closed
         LEFT JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
-        WHERE t.gateway_id = ? AND t.state <> 'closed' GROUP BY 1, 2, 3, 5
+        WHERE t.gateway_id = ? AND t.closed_ms IS NULL GROUP BY 1, 2, 3, 5
         """,
         (gateway_id,),
     )

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from campaign.planner.quotas import Caps, Period
 from campaign.planner.split import Claimable, PlannedTask
 from campaign.store.journal import write_meta
 from campaign.store.usage import (
-    CHARGED,
     LONGEST_MS,
     PeriodRow,
     SimLimits,
+    add_segments,
+    are_in_their_periods,
+    charged,
     count_again_if_set_back,
     days_before,
     rows_of,
@@ -65,25 +68,60 @@ def charge(
     The recipients of a task that do not fit wait on; smaller messages behind them may fit. Call it
     in the transaction that writes the tasks down.
     """
-    charged: list[PlannedTask] = []
+    within: list[PlannedTask] = []
     named = {task.port: sims[task.port] for task in planned if task.port in sims}
+    uncapped = _uncapped(conn, named.values(), now_ms)
+    if uncapped:
+        _charge_uncapped(conn, named, planned, uncapped, now_ms)
+        named = {port: limits for port, limits in named.items() if limits.sim not in uncapped}
     accounts = _open(conn, list(named.values()), now_ms)
     for task in planned:
         limits = named.get(task.port)
         if limits is None:
-            charged.append(task)
+            within.append(task)
             continue
         account = accounts[limits.sim]
         if account.is_open:
             account.segments += task.parts
-            charged.append(task)
+            within.append(task)
             continue
         account.learn(conn, task.recipients)
         fitting = tuple(recipient for recipient in task.recipients if account.takes(recipient))
         if fitting:
-            charged.append(replace(task, recipients=fitting))
+            within.append(task._replace(recipients=fitting))
     _store(conn, list(accounts.values()))
-    return charged
+    return within
+
+
+def _uncapped(
+    conn: sqlite3.Connection, chosen: Collection[SimLimits], now_ms: int
+) -> Collection[str]:
+    """The SIMs that take everybody, and whose periods of now have begun: most of the time all."""
+    capped = {limits.sim for limits in chosen if limits.caps}
+    zones = {limits.sim: limits.zone for limits in chosen if limits.sim not in capped}
+    for sim in _keepers(conn, zones):
+        del zones[sim]
+    uncapped: list[str] = []
+    for zone in set(zones.values()):
+        sims = [sim for sim, its_zone in zones.items() if its_zone == zone]
+        if are_in_their_periods(conn, sims, now_ms, zone):
+            uncapped += sims
+    return frozenset(uncapped)
+
+
+def _charge_uncapped(
+    conn: sqlite3.Connection,
+    named: Mapping[int, SimLimits],
+    planned: Sequence[PlannedTask],
+    uncapped: Collection[str],
+    now_ms: int,
+) -> None:
+    parts: Counter[str] = Counter()
+    for task in planned:
+        limits = named.get(task.port)
+        if limits is not None and limits.sim in uncapped:
+            parts[limits.sim] += task.parts
+    add_segments(conn, sorted(parts.items()), now_ms)
 
 
 def _store(conn: sqlite3.Connection, accounts: Sequence[_Account]) -> None:
@@ -239,18 +277,19 @@ def _begin_contacts(
 ) -> None:
     """The first cap on recipients begins to keep whom a SIM writes to, with whom it wrote to in the
     periods of now."""
-    start = {"sim": sim, "start": min(row.start_ms for row in rows.values())}
+    since = {
+        "sim": sim,
+        "sims": json.dumps([sim]),
+        "start": min(row.start_ms for row in rows.values()),
+    }
     conn.execute(
         f"""
         INSERT INTO sim_contacts (sim, number, last_ms)
-        SELECT :sim, number, max(created_ms) FROM (
-            SELECT r.number, t.created_ms {CHARGED.format(of="t.closed_ms IS NULL")}
-            UNION ALL
-            SELECT r.number, t.created_ms {CHARGED.format(of="t.closed_ms >= :start")})
+        SELECT :sim, number, max(created_ms) FROM ({charged("r.number, t.created_ms")})
         WHERE true GROUP BY number
         ON CONFLICT (sim, number) DO UPDATE SET last_ms = max(last_ms, excluded.last_ms)
         """,
-        start,
+        since,
     )
     conn.executemany(
         # whom it wrote to is known from before: a number that counts as written to is counted

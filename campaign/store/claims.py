@@ -12,6 +12,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from campaign.planner.places import with_failure
 from campaign.planner.split import PlannedTask, split
@@ -35,8 +36,7 @@ Build = Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]
 """(tid, port, numbers, text) -> the task object's bytes and their sha256."""
 
 
-@dataclass(frozen=True)
-class ClaimedTask:
+class ClaimedTask(NamedTuple):
     """A task whose intent is committed. `body` goes on the wire byte for byte; `parts` is how many
     SMS it puts on air."""
 
@@ -160,30 +160,27 @@ def _write_down(
     tids = _allocate(conn, order.gateway_id, len(planned), order.now_ms)
     claimed: list[ClaimedTask] = []
     rows = []
+    attempts = []
+    assigned: list[tuple[int, str, int, int]] = []
     for task_id, (tid, task) in enumerate(zip(tids, planned, strict=True), last + 1):
+        port, parts, lane = task.port, task.parts, task.lane
         numbers = [recipient.number for recipient in task.recipients]
-        body, digest = build(tid, task.port, numbers, task.text)
+        body, digest = build(tid, port, numbers, task.text)
         claimed.append(
-            ClaimedTask(
-                task_id,
-                order.campaign_id,
-                tid,
-                task.port,
-                len(numbers),
-                body,
-                task.parts,
-                task.lane,
-            )
+            ClaimedTask(task_id, order.campaign_id, tid, port, len(numbers), body, parts, lane)
         )
+        sim = order.sims.get(port)
         rows.append(
             (
-                task_id, order.campaign_id, order.gateway_id, tid, task.port, len(numbers), body,
+                task_id, order.campaign_id, order.gateway_id, tid, port, len(numbers), body,
                 digest, order.boot_id, order.epoch, last + 1, order.now_ms,
-                order.now_ms, task.lane, task.parts,
-                order.sims[task.port].sim if task.port in order.sims else None,
-                order.until.get(task.lane),
+                order.now_ms, lane, parts, None if sim is None else sim.sim, order.until.get(lane),
             )
         )  # fmt: skip
+        named = str(port)
+        for idx, recipient in enumerate(task.recipients, 1):
+            attempts.append((task_id, idx, recipient.id))
+            assigned.append((order.gateway_id, named, tid, recipient.id))
     conn.executemany(
         """
         INSERT INTO tasks (id, campaign_id, gateway_id, tid, port, state, size, body, sha256,
@@ -195,17 +192,8 @@ def _write_down(
     )
     conn.executemany(
         "INSERT INTO attempts (task_id, idx, recipient_id, live) VALUES (?, ?, ?, 1)",
-        [
-            (task.id, idx, recipient.id)
-            for task, plan in zip(claimed, planned, strict=True)
-            for idx, recipient in enumerate(plan.recipients, 1)
-        ],
+        attempts,
     )
-    assigned: list[tuple[int, str, int, int]] = [
-        (order.gateway_id, str(task.port), task.tid, recipient.id)
-        for task, plan in zip(claimed, planned, strict=True)
-        for recipient in plan.recipients
-    ]
     # in primary-key order: updates in random order cost many times as much
     assigned.sort(key=lambda row: row[3])
     conn.executemany(
@@ -272,7 +260,7 @@ def reclaim_planned(
                     WHERE a.task_id = t.id AND (a.live = 0 OR {UNWANTED} IS NOT NULL)) AS stale
         FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
         WHERE t.gateway_id = ? AND t.state = 'planned'
-            AND t.state <> 'closed' -- said for the index tasks_live
+            AND t.closed_ms IS NULL -- said for the index tasks_live
         ORDER BY t.id
         """,
         (gateway_id,),

@@ -211,7 +211,7 @@ def set_subscription(
 def remove_gateway(conn: sqlite3.Connection, now_ms: int, gateway: GatewayRow) -> None:
     """Take a device off the registry; its history stays. `UsageError` while tasks live there."""
     (live,) = conn.execute(
-        "SELECT count(*) FROM tasks WHERE gateway_id = ? AND state <> 'closed'", (gateway.id,)
+        "SELECT count(*) FROM tasks WHERE gateway_id = ? AND closed_ms IS NULL", (gateway.id,)
     ).fetchone()
     if live:
         raise UsageError(

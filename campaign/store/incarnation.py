@@ -93,7 +93,7 @@ def begin_incarnation(
 
 def _close_tasks(conn: sqlite3.Connection, now_ms: int) -> None:
     """Whatever was in flight. A receipt that waits for its detail is still proof."""
-    for row in conn.execute("SELECT id FROM tasks WHERE state <> 'closed' ORDER BY id").fetchall():
+    for row in conn.execute("SELECT id FROM tasks WHERE closed_ms IS NULL ORDER BY id").fetchall():
         close_unknown(conn, now_ms, row["id"], UnknownCause.RESTORED, _WHY)
 
 

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -272,32 +272,30 @@ def _beyond(caps: Caps, segments: Amounts, people: Amounts, days: int) -> str:
 def usage_fits(conn: sqlite3.Connection, _campaign_id: int | None) -> Finding:
     """What a SIM was charged with is at least what its tasks of that period say; of a task that
     came to it with its port, what is still open."""
-    rows = conn.execute(
-        """
-        SELECT sim, period, start_ms, end_ms, segments FROM sim_usage
-        ORDER BY sim, period, start_ms
+    periods: dict[str, list[sqlite3.Row]] = {}
+    for row in conn.execute("SELECT sim, period, start_ms, end_ms, segments FROM sim_usage"):
+        periods.setdefault(row["sim"], []).append(row)
+    charged = conn.execute(
+        # one pass over all tasks
+        f"""
+        SELECT sim, created_ms, CASE WHEN {_MOVED} THEN (
+                SELECT coalesce(sum(r.parts), 0) FROM attempts AS a
+                JOIN recipients AS r ON r.id = a.recipient_id
+                WHERE a.task_id = t.id AND a.live = 1)
+            ELSE parts END AS parts
+        FROM tasks AS t WHERE sim IS NOT NULL AND {not_released("t")}
+            -- what was closed before it was claimed went out before civil time was set back
+            AND (closed_ms IS NULL OR closed_ms >= created_ms)
+        ORDER BY sim, created_ms
         """
     )
     broken: list[str] = []
-    for sim, group in groupby(rows, key=lambda row: str(row["sim"])):
-        tasks = conn.execute(
-            # index tasks_sim
-            f"""
-            SELECT created_ms, CASE WHEN {_MOVED} THEN (
-                    SELECT coalesce(sum(r.parts), 0) FROM attempts AS a
-                    JOIN recipients AS r ON r.id = a.recipient_id
-                    WHERE a.task_id = t.id AND a.live = 1)
-                ELSE parts END AS parts
-            FROM tasks AS t WHERE sim = ? AND {not_released("t")}
-                -- what was closed before it was claimed went out before civil time was set back
-                AND (closed_ms IS NULL OR closed_ms >= created_ms)
-            ORDER BY created_ms
-            """,
-            (sim,),
-        ).fetchall()
-        times = [task["created_ms"] for task in tasks]
-        sums = [0, *accumulate(task["parts"] for task in tasks)]
-        for row in group:
+    for sim, tasks in groupby(charged, key=lambda task: str(task["sim"])):
+        times, sums = [], [0]
+        for task in tasks:
+            times.append(task["created_ms"])
+            sums.append(sums[-1] + task["parts"])
+        for row in sorted(periods.get(sim, ()), key=lambda row: (row["period"], row["start_ms"])):
             first, end = bisect_left(times, row["start_ms"]), bisect_left(times, row["end_ms"])
             parts = sums[end] - sums[first]
             if parts > row["segments"]:

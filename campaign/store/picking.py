@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from typing import Any
 
 from campaign.planner.split import Claimable, Grant
 from campaign.store.journal import Tally
@@ -179,7 +180,7 @@ class _Waiting:
         most = wanted
         while True:
             rows = self._rows(conn, most)
-            left_out = [(row["id"], row["unwanted"]) for row in rows if row["unwanted"] is not None]
+            left_out = [(row[0], row[-1]) for row in rows if row[-1] is not None]
             skip_unwanted(conn, self._order.campaign_id, left_out, tally)
             self.skipped += len(left_out)
             # a long run of unwanted numbers must not cost a turn for every few of them, nor stop
@@ -188,22 +189,22 @@ class _Waiting:
             if not left_out or ended:
                 break
             most = max(wanted, _STRIDE)
-        picked = [
-            Claimable(row["id"], row["number"], row["text"], row["avoid"], self._lane, row["parts"])
-            for row in rows
-            if row["unwanted"] is None
-        ][:wanted]
+        going = [row for row in rows if row[-1] is None] if left_out else rows
+        picked = [Claimable._make(row[:-1]) for row in going[:wanted]]
         if picked:
             self._read = picked[-1].id
         return picked
 
-    def _rows(self, conn: sqlite3.Connection, most: int) -> list[sqlite3.Row]:
+    def _rows(self, conn: sqlite3.Connection, most: int) -> list[tuple[Any, ...]]:
+        """The fields of a `Claimable`, and why they are not wanted."""
         willing, places = self._willing()
         order = self._order
-        return conn.execute(
+        cursor = conn.cursor()
+        cursor.row_factory = None  # of these there are many, and names cost more than reading
+        return cursor.execute(
             # uses recipients_pending, in primary-key order
             f"""
-            SELECT r.id, r.number, r.text, r.avoid, r.parts, {self._unwanted} AS unwanted
+            SELECT r.id, r.number, r.text, r.avoid, r.lane, r.parts, {self._unwanted}
             FROM recipients AS r
             WHERE r.campaign_id = :campaign AND r.lane = :lane AND r.state = 'pending'
                 AND r.id > :read AND r.id <= :end AND {willing}

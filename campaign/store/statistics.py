@@ -23,7 +23,7 @@ def keep_baseline(
     live = {
         row["port"]
         for row in conn.execute(
-            "SELECT DISTINCT port FROM tasks WHERE gateway_id = ? AND state <> 'closed'",
+            "SELECT DISTINCT port FROM tasks WHERE gateway_id = ? AND closed_ms IS NULL",
             (gateway_id,),
         )
     }

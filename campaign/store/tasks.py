@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from campaign.planner.states import FenceReason, RecipientState, TaskState, UnknownCause
 from campaign.protocol.device_codec import decode_send_sms
@@ -76,7 +77,7 @@ def live_tasks(
 ) -> list[TaskRow]:
     """Tasks of a device that are not closed (index tasks_live), oldest first."""
     rows = conn.execute(
-        _SELECT + "WHERE t.gateway_id = ? AND t.state <> 'closed' ORDER BY t.id", (gateway_id,)
+        _SELECT + "WHERE t.gateway_id = ? AND t.closed_ms IS NULL ORDER BY t.id", (gateway_id,)
     )
     tasks = [_task(row) for row in rows]
     return tasks if states is None else [task for task in tasks if task.state in states]
@@ -90,7 +91,7 @@ def get_tasks(conn: sqlite3.Connection, task_ids: Sequence[int]) -> list[TaskRow
 
 def any_live_task(conn: sqlite3.Connection) -> bool:
     return (
-        conn.execute("SELECT 1 FROM tasks WHERE state <> 'closed' LIMIT 1").fetchone() is not None
+        conn.execute("SELECT 1 FROM tasks WHERE closed_ms IS NULL LIMIT 1").fetchone() is not None
     )
 
 
@@ -100,7 +101,7 @@ def gateways_in_use(conn: sqlite3.Connection, campaign_id: int) -> set[int]:
         # by itself SQLite walks over all of the campaign that are closed
         """
         SELECT DISTINCT gateway_id FROM tasks INDEXED BY tasks_live
-        WHERE campaign_id = ? AND state <> 'closed'
+        WHERE campaign_id = ? AND closed_ms IS NULL
         """,
         (campaign_id,),
     )
@@ -110,7 +111,8 @@ def gateways_in_use(conn: sqlite3.Connection, campaign_id: int) -> set[int]:
 def last_closed(conn: sqlite3.Connection, campaign_id: int) -> int | None:
     """When the latest task of a campaign was closed: receipts are waited for from then on."""
     row = conn.execute(
-        "SELECT max(closed_ms) FROM tasks WHERE campaign_id = ?", (campaign_id,)
+        "SELECT max(closed_ms) FROM tasks WHERE campaign_id = ? AND closed_ms IS NOT NULL",
+        (campaign_id,),
     ).fetchone()
     return None if row[0] is None else int(row[0])
 
@@ -120,7 +122,7 @@ def outstanding(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
     rows = conn.execute(
         """
         SELECT t.port, count(*) FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
-        WHERE t.gateway_id = ? AND t.state <> 'closed' AND a.live = 1 GROUP BY t.port
+        WHERE t.gateway_id = ? AND t.closed_ms IS NULL AND a.live = 1 GROUP BY t.port
         """,
         (gateway_id,),
     )
@@ -132,7 +134,7 @@ def in_flight_by_gateway(conn: sqlite3.Connection) -> dict[int, int]:
     rows = conn.execute(
         """
         SELECT t.gateway_id, count(*) FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
-        WHERE t.state <> 'closed' AND a.live = 1 GROUP BY t.gateway_id
+        WHERE t.closed_ms IS NULL AND a.live = 1 GROUP BY t.gateway_id
         """
     )
     return dict(rows.fetchall())
@@ -145,7 +147,7 @@ def owners(conn: sqlite3.Connection, gateway_id: int, tids: Sequence[int]) -> di
         row = conn.execute(
             """
             SELECT c.name FROM tasks AS t JOIN campaigns AS c ON c.id = t.campaign_id
-            WHERE t.gateway_id = ? AND t.tid = ? AND t.state <> 'closed'
+            WHERE t.gateway_id = ? AND t.tid = ? AND t.closed_ms IS NULL
             """,
             (gateway_id, tid),
         ).fetchone()
@@ -168,10 +170,17 @@ def mark_accepted(conn: sqlite3.Connection, task_ids: Sequence[int], now_ms: int
     conn.executemany(
         """
         UPDATE tasks SET state = 'accepted', accepted_ms = ?, news_ms = ?, doubt = NULL
-        WHERE id = ? AND state IN ('intent', 'doubt') AND doubt IS NOT 'collision'
+        WHERE id BETWEEN ? AND ? AND state IN ('intent', 'doubt') AND doubt IS NOT 'collision'
         """,
-        [(now_ms, now_ms, task_id) for task_id in task_ids],
+        [(now_ms, now_ms, first, last) for first, last in _runs(task_ids)],
     )
+
+
+def _runs(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of those that follow one another: the tasks of a post mostly do."""
+    for _, run in groupby(enumerate(sorted(ids)), key=lambda numbered: numbered[1] - numbered[0]):
+        members = [task_id for _, task_id in run]
+        yield members[0], members[-1]
 
 
 def mark_collided_ours(
@@ -377,7 +386,7 @@ def tasks_of_unwanted(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
         JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
         JOIN recipients AS r ON r.id = a.recipient_id
         WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused')
-            AND t.state <> 'closed' -- said for the index tasks_live
+            AND t.closed_ms IS NULL -- said for the index tasks_live
             AND {UNWANTED} IS NOT NULL
         ORDER BY t.id
         """,
@@ -409,7 +418,7 @@ def overtaken_tasks(conn: sqlite3.Connection, gateway_id: int) -> list[int]:
         SELECT DISTINCT t.id FROM tasks AS t
         JOIN attempts AS a ON a.task_id = t.id AND a.live = 0 AND a.outcome IS NULL
         WHERE t.gateway_id = ? AND t.state IN ('accepted', 'paused')
-            AND t.state <> 'closed' -- said for the index tasks_live
+            AND t.closed_ms IS NULL -- said for the index tasks_live
         ORDER BY t.id
         """,
         (gateway_id,),

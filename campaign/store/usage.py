@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -102,22 +102,41 @@ def rows_of(
             (json.dumps(list(sims)), *starts),
         )
     }
-    rows: dict[str, dict[Period, PeriodRow]] = {}
-    for sim in sims:
-        rows[sim] = {}
-        for period, (start_ms, end_ms) in periods.items():
+    rows: dict[str, dict[Period, PeriodRow]] = {sim: {} for sim in sims}
+    for period, (start_ms, end_ms) in periods.items():
+        new = [sim for sim in sims if (sim, period, start_ms) not in found]
+        counted = count_charged(conn, new, start_ms)
+        for sim in sims:
             stored = found.get((sim, period, start_ms))
-            segments, recipients = stored or count_charged(conn, sim, start_ms)
+            segments, recipients = stored or counted.get(sim, (0, 0))
             rows[sim][period] = PeriodRow(
                 start_ms, end_ms, segments, recipients, stored is not None
             )
     return rows
 
 
-CHARGED: Final = f"""
-    FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
-    JOIN recipients AS r ON r.id = a.recipient_id
-    WHERE t.sim = :sim AND {{of}}
+def are_in_their_periods(
+    conn: sqlite3.Connection, sims: Collection[str], now_ms: int, zone: tzinfo
+) -> bool:
+    """Whether the periods of now of all these SIMs have begun, and no later one, as there may be
+    where civil time was set back (primary key)."""
+    asked = json.dumps(list(sims))
+    for period, (start_ms, _) in _periods(now_ms, zone).items():
+        begun, latest = conn.execute(
+            """
+            SELECT count(*), max(u.start_ms) FROM json_each(?) AS asked CROSS JOIN sim_usage AS u
+            WHERE u.sim = asked.value AND u.period = ? AND u.start_ms >= ?
+            """,
+            (asked, period, start_ms),
+        ).fetchone()
+        if begun < len(sims) or latest != start_ms:
+            return False
+    return True
+
+
+_CHARGED: Final = f"""
+    JOIN attempts AS a ON a.task_id = t.id JOIN recipients AS r ON r.id = a.recipient_id
+    WHERE t.sim IN (SELECT value FROM json_each(:sims))
         AND (a.live = 1 OR a.outcome IS NOT NULL OR {not_released("t")})
         -- of an earlier period's task only what was not final when this one began
         AND (t.created_ms >= :start OR a.live = 1 OR a.evidence = 'receipt'
@@ -125,19 +144,31 @@ CHARGED: Final = f"""
 """
 
 
-def count_charged(conn: sqlite3.Connection, sim: str, start_ms: int) -> tuple[int, int]:
-    """(segments, distinct recipients) of a SIM that may have gone on air since then, or still may,
-    counted from its tasks (index tasks_sim)."""
-    segments, recipients = conn.execute(
+def charged(columns: str) -> str:
+    """SQL for these columns of all messages of SIMs (`:sims`, a JSON array) that may have gone on
+    air since `:start`, or still may. Tasks that live are few, and looked through."""
+    return f"""
+        SELECT {columns} FROM tasks AS t INDEXED BY tasks_live {_CHARGED} AND t.closed_ms IS NULL
+        UNION ALL
+        SELECT {columns} FROM tasks AS t INDEXED BY tasks_sim {_CHARGED} AND t.closed_ms >= :start
+    """
+
+
+def count_charged(
+    conn: sqlite3.Connection, sims: Collection[str], start_ms: int
+) -> dict[str, tuple[int, int]]:
+    """(segments, distinct recipients) by SIM that may have gone on air since then, or still may,
+    counted from their tasks; who has none is left out."""
+    if not sims:
+        return {}
+    rows = conn.execute(
         f"""
-        SELECT coalesce(sum(parts), 0), count(DISTINCT number) FROM (
-            SELECT r.parts, r.number {CHARGED.format(of="t.closed_ms IS NULL")}
-            UNION ALL
-            SELECT r.parts, r.number {CHARGED.format(of="t.closed_ms >= :start")})
+        SELECT sim, sum(parts), count(DISTINCT number) FROM ({charged("t.sim, r.parts, r.number")})
+        GROUP BY sim
         """,
-        {"sim": sim, "start": start_ms},
-    ).fetchone()
-    return int(segments), int(recipients)
+        {"sims": json.dumps(list(sims)), "start": start_ms},
+    )
+    return {sim: (int(segments), int(recipients)) for sim, segments, recipients in rows}
 
 
 def count_again_if_set_back(conn: sqlite3.Connection, sims: Collection[str], now_ms: int) -> None:
@@ -163,7 +194,7 @@ def _count_again(conn: sqlite3.Connection, sim: str, now_ms: int) -> None:
         (sim, now_ms, now_ms),
     ).fetchall()
     for period, start_ms in rows:
-        segments, recipients = count_charged(conn, sim, start_ms)
+        segments, recipients = count_charged(conn, (sim,), start_ms).get(sim, (0, 0))
         conn.execute(
             """
             UPDATE sim_usage SET segments = max(segments, ?), recipients = max(recipients, ?)
@@ -185,7 +216,7 @@ def give_back(conn: sqlite3.Connection, task_id: int) -> None:
         (task_id,),
     ).fetchone()
     if row is not None and row["sim"] is not None:
-        _add(conn, row["sim"], -row["parts"], row["created_ms"])
+        add_segments(conn, [(row["sim"], -row["parts"])], row["created_ms"])
 
 
 def charge_to_another(
@@ -197,7 +228,7 @@ def charge_to_another(
         # index tasks_live
         """
         SELECT id, port, sim, created_ms FROM tasks
-        WHERE gateway_id = ? AND state <> 'closed' AND sim IS NOT NULL ORDER BY id
+        WHERE gateway_id = ? AND closed_ms IS NULL AND sim IS NOT NULL ORDER BY id
         """,
         (gateway_id,),
     ).fetchall()
@@ -217,16 +248,20 @@ def charge_to_another(
             conn, now_ms, "sim_moved", "its port holds another SIM now",
             gateway_id=gateway_id, task_id=row["id"],
         )  # fmt: skip
-        _add(conn, iccid, parts, row["created_ms"])
+        add_segments(conn, [(iccid, parts)], row["created_ms"])
 
 
-def _add(conn: sqlite3.Connection, sim: str, parts: int, since_ms: int) -> None:
-    """Add to (or take from) every period of a SIM that was not over at a moment: all of them were
-    charged with what was claimed then (primary key)."""
+def add_segments(conn: sqlite3.Connection, parts: Iterable[tuple[str, int]], since_ms: int) -> None:
+    """Add to (or take from) every period of these SIMs that was not over at a moment: all of them
+    are charged with what is claimed then (primary key)."""
     conn.executemany(
         """
         UPDATE sim_usage SET segments = max(0, segments + ?)
         WHERE sim = ? AND period = ? AND start_ms >= ? AND end_ms > ?
         """,
-        [(parts, sim, period, since_ms - LONGEST_MS[period], since_ms) for period in Period],
+        [
+            (added, sim, period, since_ms - longest_ms, since_ms)
+            for sim, added in parts
+            for period, longest_ms in LONGEST_MS.items()
+        ],
     )

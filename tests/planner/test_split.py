@@ -161,3 +161,11 @@ def test_tasks_are_full_where_there_are_several_lanes() -> None:
 def test_a_few_of_several_lanes_spread_over_the_ports() -> None:
     tasks = split(of_lanes([0, 0, 1, 1]), grants_of([(port, 20) for port in range(1, 5)]), 10)
     assert [(task.port, task.lane) for task in tasks] == [(1, 0), (2, 0), (3, 1), (4, 1)]
+
+
+def test_a_task_holds_neighbours_of_the_list() -> None:
+    tasks = split(of_lanes([0] * 40), grants_of([(port, 20) for port in range(1, 5)]), 5)
+    ids = [[recipient.id for recipient in task.recipients] for task in tasks]
+    assert all(task == list(range(task[0], task[0] + 5)) for task in ids)
+    assert sorted(task[0] for task in ids) == list(range(1, 41, 5))
+    assert Counter(task.port for task in tasks) == dict.fromkeys(range(1, 5), 2)

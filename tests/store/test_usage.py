@@ -288,6 +288,35 @@ def test_whatever_happens_no_period_sees_more_on_air_than_its_cap(ledger: Any, s
     assert usage_fits(ledger.conn, None).verdict == "holds"
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_sim_without_caps_is_charged_as_one_with_caps_it_never_reaches(
+    ledger: Any, seed: int
+) -> None:
+    """Through hours, calendars and clocks that are set back: the first is charged unread."""
+    rng = random.Random(seed)
+    far = Caps(Amounts(hour=10**6, day=10**6, month=10**6))
+    both = (("free", no_caps(), 1), ("far", far, 2))
+    campaigns = {sim: ledger.campaign(400, name=sim, parts=2) for sim, _, _ in both}
+    ledger.now = round(datetime(2026, 3, 31, 22, tzinfo=UTC).timestamp() * 1000)
+    for _ in range(60):
+        ledger.now += rng.choice((1000, 60_000, 20 * 60_000, HOUR, HOUR, 2 * HOUR, -3 * HOUR))
+        zone = rng.choice((UTC, UTC, UTC, ZoneInfo("Asia/Kathmandu")))
+        count, whole = rng.randrange(1, 6), rng.random() < 0.5
+        for sim, caps, port in both:
+            tasks = claim(ledger, campaigns[sim], caps, count, sim=sim, zone=zone, port=port)
+            for task in tasks if whole else ():
+                ledger.report(task, sent=range(1, task.size + 1), counters=(0, task.size, 0, 0))
+    free, kept = (
+        ledger.conn.execute(
+            "SELECT period, start_ms, end_ms, segments FROM sim_usage WHERE sim = ? ORDER BY 1, 2",
+            (sim,),
+        ).fetchall()
+        for sim, _, _ in both
+    )
+    assert len(free) > 6
+    assert [tuple(row) for row in free] == [tuple(row) for row in kept]
+
+
 @pytest.mark.parametrize("harm", ["segments = segments - 1", "segments = 0"])
 def test_a_sim_charged_with_too_little_is_told_of(ledger: Any, harm: str) -> None:
     claim(ledger, ledger.campaign(4), no_caps())
