@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from campaign.engine.device import Gateway
 from campaign.engine.received import Received, fold_received, keep_optouts, who_opts_out
 from campaign.engine.runtime import Run
-from campaign.errors import InDoubt, RemoteProtocolError
+from campaign.errors import GatewayError, InDoubt, RemoteProtocolError
 from campaign.gateway.answers import PageReading
 from campaign.gateway.client import Device
 from campaign.protocol.messages import SmsPage
@@ -77,6 +77,9 @@ async def fetch_inbox(
     """Read the device's inbox from the cursor to its end and store it, page by page, each with the
     time at which it came.
 
+    The end is where it was when the first page had come: a busy device receives while it is read,
+    and whoever waits for this would wait for as long as it does.
+
     Raises what `Device.sms_page` raises; what was stored until then stays stored.
     """
     at = cursor.following or _FIRST
@@ -87,7 +90,8 @@ async def fetch_inbox(
             reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
         cursor = Cursor(reading.page.ssrc or None, at)
     done = Fetched(reading.page.ssrc, cursor, reading)
-    for _ in range(_MOST_PAGES):
+    end: int | None = None
+    for number in range(_MOST_PAGES):
         page = reading.page
         if page.ssrc != done.boot:
             break  # it restarted between two pages: the next fetch begins anew
@@ -104,8 +108,23 @@ async def fetch_inbox(
         if following == at or not told:
             break
         at = following
+        if not number:
+            end = await _end_of(device, done.boot, at)
+        # a full page is no end, whatever was told: nobody's opt-out is left unread for haste
+        if end is not None and at >= end and told < _PAGE:
+            break
         reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
     return done
+
+
+async def _end_of(device: Device, boot: str, at: int) -> int | None:
+    """Where the inbox of this run of the device ends now, by its own word; None if it does not
+    tell, or what it tells cannot be, for it is known to reach to `at`."""
+    try:
+        page = (await device.boot_id()).page
+    except (GatewayError, RemoteProtocolError):
+        return None  # whoever reads on will see what is wrong
+    return page.next_sms if page.ssrc == boot and page.next_sms >= at else None
 
 
 async def _keep(
