@@ -25,7 +25,8 @@ from campaign.store.inbound import known_numbers
 from campaign.store.journal import incident, keep_evidence
 
 _FIRST = 1
-_PAGE = 50
+_PAGE, _LARGEST_PAGE = 50, 200
+"""Messages asked for at once: first, and at most, twice as many after each page that was full."""
 _MOST_PAGES = 400
 
 
@@ -78,9 +79,7 @@ async def fetch_inbox(
     time at which it came.
 
     The end is where it was when the first page had come: a busy device receives while it is read,
-    and whoever waits for this would wait for as long as it does.
-
-    Raises what `Device.sms_page` raises; what was stored until then stays stored.
+    and whoever waits for this would wait for as long as it does. Raises what `Device.sms_page` raises; what was stored until then stays stored.
     """
     at = cursor.following or _FIRST
     reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
@@ -90,8 +89,8 @@ async def fetch_inbox(
             reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
         cursor = Cursor(reading.page.ssrc or None, at)
     done = Fetched(reading.page.ssrc, cursor, reading)
-    end: int | None = None
-    for number in range(_MOST_PAGES):
+    extent = _Extent()
+    for _ in range(_MOST_PAGES):
         page = reading.page
         if page.ssrc != done.boot:
             break  # it restarted between two pages: the next fetch begins anew
@@ -108,13 +107,31 @@ async def fetch_inbox(
         if following == at or not told:
             break
         at = following
-        if not number:
-            end = await _end_of(device, done.boot, at)
-        # a full page is no end, whatever was told: nobody's opt-out is left unread for haste
-        if end is not None and at >= end and told < _PAGE:
+        if await extent.is_read(device, done.boot, at, told):
             break
-        reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
+        reading = await device.sms_page(sms_id=at, sms_num=extent.page)
     return done
+
+
+@dataclass
+class _Extent:
+    """How much of an inbox is asked for at once, and up to where it is read."""
+
+    page: int = _PAGE
+    end: int | None = None
+    is_asked: bool = False
+
+    async def is_read(self, device: Device, boot: str, at: int, told: int) -> bool:
+        """Whether all is, after a page of `told` messages up to `at`.
+
+        A full page is no end, whatever was told: nobody's opt-out is left unread for haste.
+        """
+        if not self.is_asked:
+            self.is_asked, self.end = True, await _end_of(device, boot, at)
+        if told >= self.page:
+            self.page = min(2 * self.page, _LARGEST_PAGE)
+            return False
+        return self.end is not None and at >= self.end
 
 
 async def _end_of(device: Device, boot: str, at: int) -> int | None:
