@@ -79,7 +79,8 @@ async def fetch_inbox(
     time at which it came.
 
     The end is where it was when the first page had come: a busy device receives while it is read,
-    and whoever waits for this would wait for as long as it does. Raises what `Device.sms_page` raises; what was stored until then stays stored.
+    and whoever waits for this would wait for as long as it does. Raises what `Device.sms_page`
+    raises; what was stored until then stays stored.
     """
     at = cursor.following or _FIRST
     reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
