@@ -139,8 +139,8 @@ async def _look(
     room = await rooms(run, gateway, campaign, limits)
     where = await whereabouts(run, gateway, campaign, list(lanes))
     unheard: Mapping[int, int] | None = None
-    if gateway.heard and not gateway.pushed:
-        unheard = await run.store.read(unheard_by_ports, gateway.id, gateway.heard)
+    if gateway.id in run.heard and not gateway.pushed:
+        unheard = await run.store.read(unheard_by_ports, gateway.id, run.heard[gateway.id])
     now = run.env.monotonic()
     return _Chance(
         gateway, campaign, settings, limits, room, where, lanes, busy, left, held, unheard, now

@@ -161,9 +161,6 @@ class Gateway:
     """Where the paces of ports go on that the device has not told of yet in this run."""
     held_before: dict[int, int] = field(default_factory=dict)
     """Messages that such ports had been given at once by the run before."""
-    heard: frozenset[int] = frozenset()
-    """Earlier runs that its reports reached: what it holds of theirs leaves this one's way back
-    as unproved as it is, but puts nothing more at risk."""
     usages: dict[str, Usage] = field(default_factory=dict)
     """What its SIMs were charged with, as it was read in this turn."""
     strikes: int = 0

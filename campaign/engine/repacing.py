@@ -16,7 +16,7 @@ from campaign.engine.runtime import Run
 from campaign.planner.limits import Limits, Pace, limits_between
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.store.campaigns import list_campaigns
-from campaign.store.earlier import heard_runs, held_by_ports
+from campaign.store.earlier import held_by_ports
 from campaign.store.intents import LastIntent, LastIntents, last_intents
 
 
@@ -40,7 +40,6 @@ async def recall_gateway(run: Run, gateway: Gateway) -> None:
     """
     held = run.left_behind.pop(gateway.id, None)
     gateway.held_before = await run.store.read(held_by_ports, gateway.id) if held is None else held
-    gateway.heard = await run.store.read(heard_runs, gateway.id)
     limits = {campaign.id: limits_of(run, gateway, campaign) for campaign in run.campaigns.values()}
     own = limits_between(None, gateway.settings)
     paces = [pace for each in (own, *limits.values()) for pace in (each.gateway, port_pace(each))]

@@ -26,31 +26,32 @@ def held_by_ports(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def heard_runs(conn: sqlite3.Connection, gateway_id: int) -> frozenset[int]:
-    """The runs (epochs) with tasks on a device now of whose tasks it has reported one.
+def heard_runs(conn: sqlite3.Connection) -> dict[int, frozenset[int]]:
+    """By gateway id, the runs (epochs) with tasks on a device now of whose tasks there it has
+    reported one: only reports have counters.
 
     A run that is not found among the newest tasks counts as unheard.
     """
-    running = {
-        epoch
-        for (epoch,) in conn.execute(
+    sought: set[tuple[int, int]] = {
+        (gateway_id, epoch)
+        for gateway_id, epoch in conn.execute(
             # index tasks_live
-            "SELECT DISTINCT epoch FROM tasks WHERE gateway_id = ? AND state <> 'closed'",
-            (gateway_id,),
+            "SELECT DISTINCT gateway_id, epoch FROM tasks WHERE state <> 'closed'"
         )
     }
-    heard: set[int] = set()
+    heard: dict[int, frozenset[int]] = {}
     rows = conn.execute(
-        "SELECT epoch, gateway_id, c_sent IS NOT NULL FROM tasks ORDER BY id DESC LIMIT ?",
+        "SELECT gateway_id, epoch, c_sent IS NOT NULL FROM tasks ORDER BY id DESC LIMIT ?",
         (_LOOKED_AT,),
     )
-    for epoch, of, is_reported in rows:
-        if heard >= running:
+    for gateway_id, epoch, is_reported in rows:
+        if not sought:
             break
-        if is_reported and of == gateway_id and epoch in running:
-            heard.add(epoch)
+        if is_reported and (gateway_id, epoch) in sought:
+            sought.remove((gateway_id, epoch))
+            heard[gateway_id] = heard.get(gateway_id, frozenset()) | {epoch}
     rows.close()
-    return frozenset(heard)
+    return heard
 
 
 def unheard_by_ports(
