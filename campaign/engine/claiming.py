@@ -26,6 +26,7 @@ from campaign.planner.routing import BUSY, PortFacts, Shut, Turn, Waiting, plan_
 from campaign.planner.settings import Settings
 from campaign.store.backlog import Work
 from campaign.store.claims import ClaimedTask, claim_due, wake_due
+from campaign.store.earlier import unheard_by_ports
 from campaign.store.picking import ClaimOrder
 
 _AFTER_NOBODY = 1.0
@@ -118,6 +119,9 @@ class _Chance:
     """Messages that wait or are in flight, to be shared by all ports."""
     held: Held | None
     """Whether the way back from the gateway is not proved."""
+    unheard: Mapping[int, int] | None
+    """Messages by port of runs that no report of the gateway has reached; None: it does not
+    matter, or all are."""
     now: float
 
 
@@ -134,8 +138,13 @@ async def _look(
     limits = limits_of(run, gateway, campaign)
     room = await rooms(run, gateway, campaign, limits)
     where = await whereabouts(run, gateway, campaign, list(lanes))
+    unheard: Mapping[int, int] | None = None
+    if gateway.id in run.heard and not gateway.pushed:
+        unheard = await run.store.read(unheard_by_ports, gateway.id, run.heard[gateway.id])
     now = run.env.monotonic()
-    return _Chance(gateway, campaign, settings, limits, room, where, lanes, busy, left, held, now)
+    return _Chance(
+        gateway, campaign, settings, limits, room, where, lanes, busy, left, held, unheard, now
+    )
 
 
 def _plan(run: Run, chance: _Chance) -> Turn:
@@ -182,6 +191,7 @@ def _facts(chance: _Chance, port: Port, overtaken: Mapping[int, Shut]) -> PortFa
         room=room.messages,
         lanes=chance.where.lanes_at(place_of(chance.gateway.id, port.number)),
         rank=chance.where.ranked[port.number],
+        unheard=None if chance.unheard is None else chance.unheard.get(port.number, 0),
     )
 
 

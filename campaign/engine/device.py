@@ -159,6 +159,8 @@ class Gateway:
     segment_bucket: Bucket = field(default_factory=Bucket)
     recalled: dict[int, tuple[Bucket, Bucket]] = field(default_factory=dict)
     """Where the paces of ports go on that the device has not told of yet in this run."""
+    held_before: dict[int, int] = field(default_factory=dict)
+    """Messages that such ports had been given at once by the run before."""
     usages: dict[str, Usage] = field(default_factory=dict)
     """What its SIMs were charged with, as it was read in this turn."""
     strikes: int = 0

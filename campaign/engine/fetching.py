@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from campaign.engine.device import Gateway
 from campaign.engine.received import Received, fold_received, keep_optouts, who_opts_out
 from campaign.engine.runtime import Run
-from campaign.errors import InDoubt, RemoteProtocolError
+from campaign.errors import GatewayError, InDoubt, RemoteProtocolError
 from campaign.gateway.answers import PageReading
 from campaign.gateway.client import Device
 from campaign.protocol.messages import SmsPage
@@ -25,7 +25,8 @@ from campaign.store.inbound import known_numbers
 from campaign.store.journal import incident, keep_evidence
 
 _FIRST = 1
-_PAGE = 50
+_PAGE, _LARGEST_PAGE = 50, 200
+"""Messages asked for at once: first, and at most, twice as many after each page that was full."""
 _MOST_PAGES = 400
 
 
@@ -77,7 +78,9 @@ async def fetch_inbox(
     """Read the device's inbox from the cursor to its end and store it, page by page, each with the
     time at which it came.
 
-    Raises what `Device.sms_page` raises; what was stored until then stays stored.
+    The end is where it was when the first page had come: a busy device receives while it is read,
+    and whoever waits for this would wait for as long as it does. Raises what `Device.sms_page`
+    raises; what was stored until then stays stored.
     """
     at = cursor.following or _FIRST
     reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
@@ -87,6 +90,7 @@ async def fetch_inbox(
             reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
         cursor = Cursor(reading.page.ssrc or None, at)
     done = Fetched(reading.page.ssrc, cursor, reading)
+    extent = _Extent()
     for _ in range(_MOST_PAGES):
         page = reading.page
         if page.ssrc != done.boot:
@@ -104,8 +108,41 @@ async def fetch_inbox(
         if following == at or not told:
             break
         at = following
-        reading = await device.sms_page(sms_id=at, sms_num=_PAGE)
+        if await extent.is_read(device, done.boot, at, told):
+            break
+        reading = await device.sms_page(sms_id=at, sms_num=extent.page)
     return done
+
+
+@dataclass
+class _Extent:
+    """How much of an inbox is asked for at once, and up to where it is read."""
+
+    page: int = _PAGE
+    end: int | None = None
+    is_asked: bool = False
+
+    async def is_read(self, device: Device, boot: str, at: int, told: int) -> bool:
+        """Whether all is, after a page of `told` messages up to `at`.
+
+        A full page is no end, whatever was told: nobody's opt-out is left unread for haste.
+        """
+        if not self.is_asked:
+            self.is_asked, self.end = True, await _end_of(device, boot, at)
+        if told >= self.page:
+            self.page = min(2 * self.page, _LARGEST_PAGE)
+            return False
+        return self.end is not None and at >= self.end
+
+
+async def _end_of(device: Device, boot: str, at: int) -> int | None:
+    """Where the inbox of this run of the device ends now, by its own word; None if it does not
+    tell, or what it tells cannot be, for it is known to reach to `at`."""
+    try:
+        page = (await device.boot_id()).page
+    except (GatewayError, RemoteProtocolError):
+        return None  # whoever reads on will see what is wrong
+    return page.next_sms if page.ssrc == boot and page.next_sms >= at else None
 
 
 async def _keep(

@@ -11,6 +11,7 @@ from campaign.engine.settle import fold_all
 from campaign.planner.states import CampaignState, FenceReason, TaskState, UnknownCause
 from campaign.store.campaigns import drop_draft, list_campaigns
 from campaign.store.claims import start_tids
+from campaign.store.earlier import heard_runs, held_by_ports
 from campaign.store.gateways import list_gateways
 from campaign.store.journal import begin_epoch, decide
 from campaign.store.lineage import refuse_old
@@ -38,8 +39,11 @@ async def recover(run: Run) -> None:
     run.epoch = await run.store.write(begin_epoch)
     await run.write(start_tids, run.env.rng)
     run.inbox_start = run.inbox.last_id()
+    for gateway in await run.store.read(list_gateways):  # before the fold tells that much is sent
+        run.left_behind[gateway.id] = await run.store.read(held_by_ports, gateway.id)
     await fold_all(run)
     await run.store.read(refuse_old)
+    run.heard = await run.store.read(heard_runs)
     for draft in await run.write(_drop_drafts):
         run.notice(f"the import of {draft} was interrupted: its draft is dropped, nothing was sent")
     await run.write(_restart_clocks, run.now_ms())

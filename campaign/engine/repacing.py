@@ -1,7 +1,8 @@
 """Repacing: a pace goes on where the ledger's last messages left it, and follows its changes.
 
 A crash or a restart gives no burst: the first message of a run keeps its distance to the last one
-of the run before.
+of the run before. Nor does it leave ports idle: as much as that run had given one at once may be
+given to it again, for it had measured its pace.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from campaign.engine.device import Gateway
 from campaign.engine.limits import limits_of
 from campaign.engine.runtime import Run
 from campaign.planner.limits import Limits, Pace, limits_between
-from campaign.planner.pacing import Bucket
+from campaign.planner.pacing import Bucket, PortWindow
 from campaign.store.campaigns import list_campaigns
+from campaign.store.earlier import held_by_ports
 from campaign.store.intents import LastIntent, LastIntents, last_intents
 
 
@@ -33,8 +35,11 @@ async def recall_campaigns(run: Run, campaigns: Collection[Campaign]) -> None:
 async def recall_gateway(run: Run, gateway: Gateway) -> None:
     """Let the paces of a gateway and of its ports go on from their last messages.
 
-    A port's are taken over when the device tells that there is such a port.
+    A port's are taken over when the device tells that there is such a port, and with them how much
+    it had been given at once.
     """
+    held = run.left_behind.pop(gateway.id, None)
+    gateway.held_before = await run.store.read(held_by_ports, gateway.id) if held is None else held
     limits = {campaign.id: limits_of(run, gateway, campaign) for campaign in run.campaigns.values()}
     own = limits_between(None, gateway.settings)
     paces = [pace for each in (own, *limits.values()) for pace in (each.gateway, port_pace(each))]
@@ -77,6 +82,9 @@ def take_over_recalled(gateway: Gateway) -> None:
     for number in gateway.recalled.keys() & gateway.ports.keys():
         port = gateway.ports[number]
         port.bucket, port.segment_bucket = gateway.recalled.pop(number)
+    for number in gateway.held_before.keys() & gateway.ports.keys():
+        held = gateway.held_before.pop(number)
+        gateway.ports[number].window = PortWindow.of_earlier_run(held)
 
 
 async def read_changes(run: Run) -> None:

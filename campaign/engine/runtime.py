@@ -104,6 +104,11 @@ class Run:
     reload: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     """Bring the running gateways in line with the registry; set by the engine."""
     inbox_start: int = 0
+    left_behind: dict[int, dict[int, int]] = field(default_factory=dict)
+    """Messages that ports had been given when this run began, by gateway id and port."""
+    heard: dict[int, frozenset[int]] = field(default_factory=dict)
+    """Earlier runs that reports of a device reached, by its gateway id: what it holds of theirs
+    proves nothing of this run's way back, but puts nothing more at risk either."""
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
     seen: dict[Hashable, Panorama] = field(default_factory=dict)

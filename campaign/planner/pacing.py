@@ -65,6 +65,14 @@ class PortWindow:
     seconds: float | None = None
     """What one message took when it was last measured."""
 
+    @classmethod
+    def of_earlier_run(cls, held: int) -> PortWindow:
+        """The window of a port that an earlier run had given `held` messages at once.
+
+        That run had measured its pace: what it gave the port may be given again, and no more.
+        """
+        return cls(size=max(FIRST_WINDOW, held))
+
     def holding(self, queued: int, now: float) -> PortWindow:
         """The window with what the ledger says is in flight there."""
         if not queued:

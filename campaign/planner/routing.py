@@ -53,6 +53,8 @@ class PortFacts:
     """The waiting lanes that it may serve; None: all."""
     rank: int = 0
     """The lowest is served first; of equal ones the emptiest."""
+    unheard: int | None = None
+    """Of the outstanding, messages of runs that no report has reached; None: all."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def plan_turn(
 
     `fair` is the most one port may hold (what is left over all usable ports), `budget` the
     campaign rate's remaining messages (None: no rate), `single` one message at a time (a rate or
-    interval is set), `slow_start` at most one outstanding per port until the return path is proved.
+    interval is set), `slow_start` at most one outstanding per port until the return path is proved,
+    beside those of earlier runs whose return path was.
     """
     grants: list[Grant] = []
     waits: list[Wait] = []
@@ -150,9 +153,14 @@ def _free(facts: PortFacts, now: float, *, fair: int, single: bool, slow_start: 
         return Wait(facts.port, "without a recipient to serve")
     if now < facts.ready_at:
         return Wait(facts.port, "pacing", facts.ready_at)
-    window = 1 if slow_start or facts.probing or facts.rests_until is not None else facts.window
+    window = 1 if facts.probing or facts.rests_until is not None else facts.window
     free = min(window, fair) - facts.outstanding
+    if slow_start:
+        risked = facts.outstanding if facts.unheard is None else facts.unheard
+        if risked >= 1:
+            return Wait(facts.port, "waiting for the first report")
+        free = min(free, 1)
     if free <= 0:
-        return Wait(facts.port, "waiting for the first report" if slow_start else BUSY)
+        return Wait(facts.port, BUSY)
     free = 1 if single else free
     return free if facts.room is None else min(free, facts.room)

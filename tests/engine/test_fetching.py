@@ -73,6 +73,30 @@ async def test_an_opt_out_that_was_only_fetched_acts_before_the_first_message(
         assert [m.opted_out for m in list_inbound(world.conn)] == [True]
 
 
+async def test_a_device_that_receives_all_the_time_keeps_nobody_waiting_until_it_is_silent(
+    autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
+) -> None:
+    async with make_world(sim1={"ports": 1}) as world:
+        device = world.simulators["sim1"]
+        for n in range(120):
+            device.receive(1, "447700900111", f"before {n}")
+        asked = 0
+
+        async def busy(request: httpx.Request, forward: Any) -> httpx.Response:
+            nonlocal asked
+            answer: httpx.Response = await forward(request)
+            if request.url.path == "/goip_get_sms.html":
+                asked += 1
+                device.receive(1, "447700900112", f"meanwhile {asked}")
+            return answer
+
+        world.put_between("sim1", busy)
+        await world.killed(1, lambda: world.launch(numbers(5)))
+        assert asked < 10
+        assert world.sql("SELECT count(*) > 0 FROM tasks") == [(1,)]
+        assert {f"before {n}" for n in range(120)} <= set(texts(world))
+
+
 async def test_an_opt_out_fetched_in_the_middle_takes_back_what_is_queued(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

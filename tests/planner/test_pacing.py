@@ -72,6 +72,11 @@ def test_a_window_follows_the_measured_pace() -> None:
     assert window.finished(10, 36_000.0, 60.0, 1000).size == 2
 
 
+@pytest.mark.parametrize(("held", "size"), [(0, FIRST_WINDOW), (3, FIRST_WINDOW), (44, 44)])
+def test_a_window_begins_with_what_an_earlier_run_had_given(held: int, size: int) -> None:
+    assert PortWindow.of_earlier_run(held) == PortWindow(size=size)
+
+
 def test_a_window_is_measured_once_half_of_it_is_worked_off() -> None:
     window = PortWindow().holding(10, now=0.0)
     window = window.finished(4, 4.0, 60.0, 1000)

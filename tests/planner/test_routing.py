@@ -81,6 +81,15 @@ def test_a_slow_start_leaves_one_message_per_port_outstanding() -> None:
     assert told.why == "1 port waiting for the first report"
 
 
+def test_a_slow_start_does_not_wait_for_what_runs_left_that_reports_have_reached() -> None:
+    told = turn(port(1, outstanding=4, unheard=0), slow_start=True)
+    assert told.grants == (Grant(1, 1, "7:1"),)
+    told = turn(port(1, outstanding=4, unheard=1), slow_start=True)
+    assert told.why == "1 port waiting for the first report"
+    full = port(1, outstanding=10, unheard=0)
+    assert turn(full, slow_start=True).why == "1 port busy"
+
+
 def test_single_is_one_message_a_port_and_the_budget_is_over_all_ports() -> None:
     ports = [port(n) for n in (1, 2, 3)]
     assert [grant.count for grant in turn(*ports, single=True).grants] == [1, 1, 1]
@@ -109,6 +118,7 @@ PORT = st.builds(
     probing=st.booleans(),
     shut=st.sampled_from([None, None, Shut("used up")]),
     room=st.none() | st.integers(1, 20),
+    unheard=st.none() | st.integers(0, 2),
 )
 
 
@@ -135,7 +145,9 @@ def test_no_grant_ever_exceeds_window_fair_part_budget_or_a_ports_own_limits(
         assert 1 <= grant.count <= min(max(1, fair), port.window) - port.outstanding
         assert grant.count == 1 or not single
         assert grant.count + port.outstanding == 1 or not (
-            slow_start or port.probing or port.rests_until is not None
+            port.probing or port.rests_until is not None
         )
+        risked = port.outstanding if port.unheard is None else port.unheard
+        assert grant.count + risked == 1 or not slow_start
     if budget is not None:
         assert sum(grant.count for grant in told.grants) <= budget
