@@ -7,14 +7,16 @@ from collections.abc import Iterable
 import msgspec
 
 from campaign.errors import UsageError
+from campaign.lists.blocks import Block
 from campaign.lists.reader import Row
 from campaign.planner.routes import NO_ROUTE, Routes
 from campaign.planner.template import MissingValue, Template
 from campaign.protocol.text import segments
-from campaign.store.campaigns import NewRecipient, Refusal
+from campaign.store.batches import NO_COLUMNS, AlikeRecipients, NewRecipient
+from campaign.store.campaigns import Refusal
 
 _new = tuple.__new__
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 
 
 class Renderer:
@@ -52,6 +54,30 @@ class Renderer:
                 raise UsageError("the message is empty")
             self._parts = 1 if mms else segments(text).parts
 
+    def begin(self) -> AlikeRecipients | list[NewRecipient]:
+        """What `take` puts recipients into: by column where they are all alike."""
+        return AlikeRecipients(self._parts) if self._parts and not self._refuses else []
+
+    def take(
+        self,
+        block: Block,
+        accepted: AlikeRecipients | list[NewRecipient],
+        refused: list[Refusal],
+    ) -> None:
+        """Put the rows of a block where they belong."""
+        refused += [Refusal(row.line, row.raw, row.code, row.reason) for row in block.refused]
+        if isinstance(accepted, AlikeRecipients):
+            accepted.rows += block.lines
+            accepted.numbers += block.numbers
+            accepted.columns.append(_json_lines(block))
+            return
+        for row in block.rows(self._columns):
+            outcome = self.recipient(row)
+            if isinstance(outcome, Refusal):
+                refused.append(outcome)
+            else:
+                accepted.append(outcome)
+
     def recipient(self, row: Row) -> NewRecipient | Refusal:
         nobody = self._refuses(row.number) if self._refuses else None
         if nobody is not None:
@@ -78,5 +104,11 @@ class Renderer:
         )
 
 
+def _json_lines(block: Block) -> bytes:
+    if not block.columns:
+        return NO_COLUMNS * len(block.lines)
+    return _encoder.encode_lines(zip(*block.columns, strict=True))
+
+
 def _json(values: Iterable[str]) -> str:
-    return _encode(list(values)).decode()
+    return _encoder.encode(list(values)).decode()

@@ -94,5 +94,3 @@ def test_a_long_list_is_read_in_many_blocks() -> None:
         blocks = list(reader.blocks())
         assert len(blocks) > 4
         assert [row for block in blocks for row in block.rows(())] == list(reader)
-
-
