@@ -51,13 +51,15 @@ def end_fresh(
         if suspects is None
         else _repeated_of(conn, campaign_id, suspects)
     )
-    refused: list[tuple[int, str]] = []
-    for id_ in again:
-        refused += conn.execute(
-            "DELETE FROM recipients WHERE id = ? RETURNING row, number", (id_,)
-        ).fetchall()
+    taken_out = conn.execute(
+        """
+        DELETE FROM recipients WHERE id IN (SELECT value FROM json_each(?))
+        RETURNING id, row, number
+        """,
+        (msgspec.json.encode(again).decode(),),
+    ).fetchall()
     restore_index(conn)
-    return refused
+    return [(row, number) for _, row, number in sorted(map(tuple, taken_out))]
 
 
 def _repeated(conn: sqlite3.Connection, campaign_id: int) -> list[int]:
