@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from campaign.errors import UsageError
@@ -71,18 +69,18 @@ class Renderer:
             accepted.numbers += block.numbers
             accepted.columns.append(_json_lines(block))
             return
-        for row in block.rows(self._columns):
-            outcome = self.recipient(row)
+        own = _json_lines(block).decode().split("\n")
+        for row, columns in zip(block.rows(self._columns), own):  # noqa: B905 - the last is blank
+            outcome = self._recipient(row, columns if block.columns else None)
             if isinstance(outcome, Refusal):
                 refused.append(outcome)
             else:
                 accepted.append(outcome)
 
-    def recipient(self, row: Row) -> NewRecipient | Refusal:
+    def _recipient(self, row: Row, columns: str | None) -> NewRecipient | Refusal:
         nobody = self._refuses(row.number) if self._refuses else None
         if nobody is not None:
             return Refusal(row.line, row.number, NO_ROUTE, nobody)
-        columns = _json(row.columns.values()) if row.columns else None
         if self._parts:
             # what NewRecipient() comes to, at half its cost
             return _new(NewRecipient, (row.line, row.number, None, columns, self._parts, 0))
@@ -108,7 +106,3 @@ def _json_lines(block: Block) -> bytes:
     if not block.columns:
         return NO_COLUMNS * len(block.lines)
     return _encoder.encode_lines(zip(*block.columns, strict=True))
-
-
-def _json(values: Iterable[str]) -> str:
-    return _encoder.encode(list(values)).decode()

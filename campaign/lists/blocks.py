@@ -1,8 +1,8 @@
 """Rows by column: some hundred lines at a time, which is several times quicker than one by one.
 
-What is out of the ordinary goes the long way, line by line: a stretch of text with a quotation mark
-or a character that was undecodable by `rows_of`, a number in an odd spelling by `Cleaner.clean`.
-Both ways come to the same rows.
+What is out of the ordinary goes the long way, line by line: a stretch of text in which a quoted
+value runs over several lines by `rows_of`, a number in an odd spelling by `Cleaner.clean`. Both
+ways come to the same rows.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice, repeat
-from typing import Final
+from typing import Final, TypeVar
 
 from campaign.lists.headers import Layout
 from campaign.lists.msisdn import Cleaner
-from campaign.lists.records import Lines, Record, records_until
+from campaign.lists.records import Lines, Record, quoted_records, records_until
 from campaign.lists.refusals import Reason, Refusal
 from campaign.lists.rows import (
     BLANK,
@@ -28,9 +28,11 @@ from campaign.lists.rows import (
     to_width,
 )
 
+R = TypeVar("R", str, list[str])
+
 _SLOW_ROWS: Final = 1000
-# Quotes and what makes a line no record at all, or none of its own.
-_ODD: Final = ('"', "\0", "\x1a")
+# What makes a line no record.
+_ODD: Final = ("\0", "\x1a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +81,34 @@ class BlockReader:
         """Blocks of whole lines without the end of the last; a text should be some 16 KB."""
         lines = Lines(text.split("\n") for text in texts)
         while (part := lines.rest_of_part()) is not None:
-            if self._is_plain(part):
-                yield self._block(lines.next - len(part), part)
+            first = lines.next - len(part)
+            records = self._records(first, part)
+            if records is not None:
+                yield self._block(range(first, lines.next), records)
             else:
                 lines.take_back(part)
-                yield from self._slowly(lines, lines.next + len(part))
+                yield from self._slowly(lines, first + len(part))
 
-    def _is_plain(self, part: Sequence[str]) -> bool:
+    def _records(self, first: int, part: list[str]) -> list[str] | list[list[str]] | None:
+        """The lines, or the cells of each where some are quoted; None where a line by itself is no
+        record, or an odd one."""
         text = "\n".join(part)
-        return not (
+        if (
             self.layout.is_report
             or any(character in text for character in _ODD)
             or (not self.exact and "\ufffd" in text)
-        )
+        ):
+            return None
+        if '"' not in text:
+            return self._emptied(first, list(part), "")
+        records = quoted_records(part, self.delimiter)
+        return None if records is None else self._emptied(first, records, [""])
+
+    def _emptied(self, first: int, records: list[R], empty: R) -> list[R]:
+        for line in self.without:
+            if first <= line < first + len(records):
+                records[line - first] = empty
+        return records
 
     def _slowly(self, lines: Lines, until: int) -> Iterator[Block]:
         records: Iterator[tuple[int, Record]] = (
@@ -102,25 +119,17 @@ class BlockReader:
         rows = rows_of(records, self.layout, self.cleaner, header_line=0)
         return blocks_of(rows, len(self.layout.keep))
 
-    def _block(self, first: int, part: list[str]) -> Block:
-        for line in self.without:
-            if first <= line < first + len(part):
-                part[line - first] = ""
+    def _block(self, lines: Sequence[int], records: list[str] | list[list[str]]) -> Block:
         phone, width = self.layout.phone, self.layout.width
-        lines: Sequence[int] = range(first, first + len(part))
-        turned_away = [] if self.delimiter is None else self._to_width(part, lines)
+        turned_away: list[RefusedRow] = []
+        cells = self._cells(lines, records, turned_away)
         if turned_away:
             gone = {row.line for row in turned_away}
-            part = [text for text, line in zip(part, lines, strict=True) if line not in gone]
             lines = [line for line in lines if line not in gone]
-        cells = part
-        if self.delimiter is not None and part:
-            cells = self.delimiter.join(part).split(self.delimiter)
         raw = cells[phone::width]
         numbers, refusals = self.cleaner.clean_all(raw)
         for place, why in refusals.items():
-            own = cells[place * width : (place + 1) * width]
-            if self._is_row(why, own):
+            if self._is_row(why, cells[place * width : (place + 1) * width]):
                 turned_away.append(refused(lines[place], raw[place], why))
         columns: list[list[str]] = [
             list(map(str.strip, cells[i::width], repeat(BLANK))) for i, _ in self.layout.keep
@@ -131,24 +140,43 @@ class BlockReader:
             columns = [list(compress(column, kept)) for column in columns]
         return Block(lines, numbers, columns, sorted(turned_away))
 
-    def _is_row(self, why: Refusal, cells: list[str]) -> bool:
+    def _is_row(self, why: Refusal, cells: Sequence[str]) -> bool:
         """Whether cells without a number were meant to be a row."""
         return holds_anything(cells) or (
             self.delimiter is not None and why.code is not Reason.EMPTY
         )
 
-    def _to_width(self, part: list[str], lines: Sequence[int]) -> list[RefusedRow]:
-        """Give every line as many cells as the list has columns; returns those that have more."""
-        delimiter, width = self.delimiter or "", self.layout.width
-        counts = list(map(str.count, part, repeat(delimiter)))
-        if counts.count(width - 1) == len(part):
-            return []
-        wide = []
-        for place, count in enumerate(counts):
-            if count != width - 1:
-                fields = part[place].split(delimiter)
-                if has_too_many(fields, width):
-                    wide.append(refused_too_many(lines[place], fields, width))
-                else:
-                    part[place] = delimiter.join(to_width(fields, width))
-        return wide
+    def _cells(
+        self,
+        lines: Sequence[int],
+        records: list[str] | list[list[str]],
+        turned_away: list[RefusedRow],
+    ) -> Sequence[str]:
+        """The cells of all records, as many of each as the list has columns. Records that have more
+        are left out, and among `turned_away`."""
+        if not records or not isinstance(records[0], str):
+            return _to_width(lines, records, self.layout.width, turned_away)
+        delimiter, width = self.delimiter, self.layout.width
+        if delimiter is None:
+            return records
+        counts = list(map(str.count, records, repeat(delimiter)))
+        if counts.count(width - 1) == len(records):
+            return delimiter.join(records).split(delimiter)
+        return _to_width(lines, [line.split(delimiter) for line in records], width, turned_away)
+
+
+def _to_width(
+    lines: Sequence[int],
+    records: Sequence[Sequence[str]],
+    width: int,
+    turned_away: list[RefusedRow],
+) -> list[str]:
+    cells: list[str] = []
+    for line, record in zip(lines, records, strict=True):
+        if len(record) == width:
+            cells += record
+        elif has_too_many(record, width):
+            turned_away.append(refused_too_many(line, record, width))
+        else:
+            cells += to_width(record, width)
+    return cells

@@ -174,6 +174,21 @@ def _quoted(line: str, source: Lines, dialect: _Dialect, exact: bool) -> Record:
     return fields
 
 
+def quoted_records(lines: Sequence[str], delimiter: str | None) -> list[list[str]] | None:
+    """The fields of every line, some of them quoted; None unless each is a whole record."""
+    try:
+        # A reader for which the blank line is no record has not seen the last quote closed.
+        records = list(csv.reader([*lines, ""], _dialect(delimiter)))
+    except csv.Error:
+        return None
+    if len(records) != len(lines) + 1:
+        return None
+    for place, line in enumerate(lines):
+        if '"' not in line:  # there blanks after a delimiter are part of the value
+            records[place] = line.split(delimiter) if delimiter else [line]
+    return records[:-1]
+
+
 def _closed_fields(lines: list[str], dialect: _Dialect) -> list[str] | None:
     """The fields of one record, None if a quote is still open at the end of `lines`."""
     last = len(lines) - 1

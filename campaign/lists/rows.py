@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from campaign.lists.headers import Layout, unguarded
@@ -63,25 +63,25 @@ def rows_of(
             yield new(Row, (line, outcome, own))
 
 
-def holds_anything(fields: list[str]) -> bool:
+def holds_anything(fields: Sequence[str]) -> bool:
     return any(cell.strip() for cell in fields)
 
 
-def has_too_many(fields: list[str], width: int) -> bool:
+def has_too_many(fields: Sequence[str], width: int) -> bool:
     """Whether something stands behind the last column."""
     return len(fields) > width and holds_anything(fields[width:])
 
 
-def to_width(fields: list[str], width: int) -> list[str]:
+def to_width(fields: Sequence[str], width: int) -> list[str]:
     """A row as wide as its list: blank cells are left out at its end, or too many of them."""
-    return fields[:width] + [""] * (width - len(fields))
+    return [*fields[:width], *[""] * (width - len(fields))]
 
 
 def refused(line: int, raw: str, refusal: Refusal) -> RefusedRow:
     return RefusedRow(line, raw[:_RAW_SHOWN], refusal.reason, refusal.code.value)
 
 
-def refused_too_many(line: int, fields: list[str], width: int) -> RefusedRow:
+def refused_too_many(line: int, fields: Sequence[str], width: int) -> RefusedRow:
     why = Refusal(
         Reason.WRONG_COLUMNS,
         f"{len(fields)} columns where the list has {width}: put quotation marks around a value "

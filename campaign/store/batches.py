@@ -11,6 +11,7 @@ NO_COLUMNS = b"null\n"
 """A row of a list that has none but its numbers, among `AlikeRecipients.columns`."""
 
 _LINE_DIGITS = 12
+_LINE_END = b"\n"
 
 
 class NewRecipient(NamedTuple):
@@ -51,8 +52,7 @@ class AlikeRecipients:
 
     def fixed_lines(self) -> tuple[int, bytes]:
         """How wide each line number is, and all of them in that width."""
-        texts = map(str.rjust, map(str, self.rows), repeat(_LINE_DIGITS))
-        return _LINE_DIGITS, "".join(texts).encode()
+        return _LINE_DIGITS, (f"%{_LINE_DIGITS}d" * len(self) % tuple(self.rows)).encode()
 
     def fixed_numbers(self) -> tuple[int, bytes]:
         """How wide each number is, and all of them in that width, with blanks behind."""
@@ -61,7 +61,8 @@ class AlikeRecipients:
 
     def columns_array(self) -> str:
         """The columns of all rows as one JSON array."""
-        return "[" + ",".join(self._column_lines()) + "]"
+        lines = b"".join(self.columns)[:-1]
+        return f"[{lines.replace(_LINE_END, b',').decode()}]"  # no line end stands within JSON
 
     def _column_lines(self) -> list[str]:
         return b"".join(self.columns).decode().split("\n")[:-1]
