@@ -6,6 +6,7 @@ Everything is done for many numbers at a time: one by one it would be an eighth 
 
 from __future__ import annotations
 
+import struct
 import sys
 from array import array
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from hashlib import blake2b
 
 _DIGEST_BYTES = 16
 _SLOT_BITS = 23
+_SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
+_ONE_BIT = bytes(1 << (byte & 7) for byte in range(256))
 _MOST_SUSPECTS = 200_000
 """Of some 80 bytes each. They are beyond 4 million rows, where a sieve is too full to tell much."""
 
@@ -46,15 +49,24 @@ class Sieve:
 
     def sift(self, numbers: Sequence[str], words: array[int]) -> None:
         """The next numbers and their hashes."""
-        suspects, seen, last = self.suspects, self._seen, (1 << _SLOT_BITS) - 1
+        suspects, seen = self.suspects, self._seen
         if suspects is None:
             return
-        for place, word in enumerate(words[1::2]):
-            slot, bit = word & last, 1 << (word >> _SLOT_BITS & 7)
+        slots, bits = _slots(words[1::2])
+        for slot, bit, number in zip(slots, bits, numbers, strict=True):
             if seen[slot] & bit:
-                suspects.append(numbers[place])
+                suspects.append(number)
             else:
                 seen[slot] |= bit
         if len(suspects) > _MOST_SUSPECTS:
             self.suspects = None
             self._seen = bytearray()
+
+
+def _slots(words: array[int]) -> tuple[Sequence[int], bytes]:
+    """Of each word 23 bits that say in which byte of a sieve it falls, and that byte's one bit:
+    cut out of all words at once, which takes half the time that counting with each would."""
+    raw = words.tobytes()
+    low = bytearray(4 * len(words))
+    low[0::4], low[1::4], low[2::4] = raw[0::8], raw[1::8], raw[2::8].translate(_SEVEN_BITS)
+    return struct.unpack(f"<{len(words)}I", low), raw[3::8].translate(_ONE_BIT)

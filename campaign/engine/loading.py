@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 
 import trio
 
@@ -13,10 +12,16 @@ from campaign.engine.placing import Placing
 from campaign.engine.rendering import Renderer
 from campaign.engine.runtime import Run
 from campaign.errors import CampaignError, first_of
-from campaign.lists.reader import ListReader, RefusedRow, Row
+from campaign.lists.reader import ListReader
 from campaign.planner.options import CampaignOptions
-from campaign.store.campaigns import (
+from campaign.store.batches import (
+    AlikeRecipients,
     NewRecipient,
+    Recipients,
+    numbers_of,
+    one_by_one,
+)
+from campaign.store.campaigns import (
     Refusal,
     add_recipients,
     end_fresh_list,
@@ -24,9 +29,10 @@ from campaign.store.campaigns import (
 )
 from campaign.store.loading import begin_fresh
 
-_PART = 1000
-"""Rows that are read at a stretch, while everything else in this program waits."""
-_MANY = 20 * _PART
+_FEW = 1000
+"""Rows of one commit beside other campaigns, and about as many as are read at a stretch, while
+everything else in this program waits."""
+_MANY = 20 * _FEW
 """Rows of one commit where no other campaign waits for the ledger: numbers come in any order, and
 the more of them at once, the more fall on each page of their index that is written."""
 
@@ -48,7 +54,7 @@ class Loaded:
 
 @dataclass
 class _Chunk:
-    accepted: list[NewRecipient] = field(default_factory=list)
+    accepted: AlikeRecipients | list[NewRecipient]
     refused: list[Refusal] = field(default_factory=list)
 
     @property
@@ -86,7 +92,7 @@ async def load(
 
 async def _both(rows: ListReader, renderer: Renderer, storing: _Storing) -> None:
     """Read and store side by side."""
-    most = _PART if storing.run.campaigns else _MANY
+    most = _FEW if storing.run.campaigns else _MANY
     send, receive = trio.open_memory_channel[_Chunk](0)
     failure: CampaignError | None = None
     try:
@@ -103,31 +109,16 @@ async def _both(rows: ListReader, renderer: Renderer, storing: _Storing) -> None
 async def _read(
     rows: ListReader, renderer: Renderer, most: int, send: trio.MemorySendChannel[_Chunk]
 ) -> None:
-    chunk, source = _Chunk(), iter(rows)
-    while _fill(chunk, source, renderer):
+    chunk = _Chunk(renderer.begin())
+    for block in rows.blocks():
+        renderer.take(block, chunk.accepted, chunk.refused)
         if chunk.rows >= most:
             await send.send(chunk)
-            chunk = _Chunk()
+            chunk = _Chunk(renderer.begin())
         else:
             await trio.lowlevel.checkpoint()
     if chunk.rows:
         await send.send(chunk)
-
-
-def _fill(chunk: _Chunk, source: Iterator[Row | RefusedRow], renderer: Renderer) -> bool:
-    """The next rows of a list into a chunk; False if there were none."""
-    accept, refuse, recipient = chunk.accepted.append, chunk.refused.append, renderer.recipient
-    before = chunk.rows
-    for row in islice(source, _PART):
-        if isinstance(row, RefusedRow):
-            refuse(Refusal(row.line, row.raw, row.code, row.reason))
-            continue
-        outcome = recipient(row)
-        if isinstance(outcome, Refusal):
-            refuse(outcome)
-        else:
-            accept(outcome)
-    return chunk.rows > before
 
 
 @dataclass
@@ -144,26 +135,27 @@ class _Storing:
         async for chunk in chunks:
             await self._one(chunk.accepted, chunk.refused)
 
-    async def _one(self, accepted: list[NewRecipient], refused: list[Refusal]) -> None:
+    async def _one(self, accepted: Recipients, refused: list[Refusal]) -> None:
         run, placing, loaded = self.run, self.placing, self.loaded
-        placed = accepted
         if placing.is_needed:
+            each = one_by_one(accepted)
             # into an empty ledger nobody was written to from it before
-            sims = {} if self.fresh else await placing.sims(run, accepted)
-            placed = [placing.place(row, sims.get(row.number, "")) for row in accepted]
+            sims = {} if self.fresh else await placing.sims(run, each)
+            accepted = [placing.place(row, sims.get(row.number, "")) for row in each]
         lanes = placing.take_fresh()
         repeated = await run.write(
-            add_recipients, self.campaign_id, placed, refused, lanes, fresh=self.fresh
+            add_recipients, self.campaign_id, accepted, refused, lanes, fresh=self.fresh
         )
-        dropped = {row.row for row in repeated}
-        kept = [row for row in accepted if row.row not in dropped] if dropped else accepted
-        if loaded.first is None and kept:
-            loaded.first = kept[0]
-        numbers = [row.number for row in kept]
+        if repeated:
+            dropped = {row.row for row in repeated}
+            accepted = [row for row in one_by_one(accepted) if row.row not in dropped]
+        if loaded.first is None and len(accepted):
+            loaded.first = one_by_one(accepted)[0]
+        numbers = numbers_of(accepted)
         words = hashes_of(numbers)
         if self.fresh:
             self.sieve.sift(numbers, words)
-        loaded.count(len(kept), sum_of(words))
+        loaded.count(len(numbers), sum_of(words))
         loaded.refused += len(refused) + len(repeated)
         self.progress(loaded.kept, loaded.refused)
 

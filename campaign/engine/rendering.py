@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from campaign.errors import UsageError
+from campaign.lists.blocks import Block
 from campaign.lists.reader import Row
 from campaign.planner.routes import NO_ROUTE, Routes
 from campaign.planner.template import MissingValue, Template
 from campaign.protocol.text import segments
-from campaign.store.campaigns import NewRecipient, Refusal
+from campaign.store.batches import NO_COLUMNS, AlikeRecipients, NewRecipient
+from campaign.store.campaigns import Refusal
 
 _new = tuple.__new__
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 
 
 class Renderer:
@@ -52,11 +52,35 @@ class Renderer:
                 raise UsageError("the message is empty")
             self._parts = 1 if mms else segments(text).parts
 
-    def recipient(self, row: Row) -> NewRecipient | Refusal:
+    def begin(self) -> AlikeRecipients | list[NewRecipient]:
+        """What `take` puts recipients into: by column where they are all alike."""
+        return AlikeRecipients(self._parts) if self._parts and not self._refuses else []
+
+    def take(
+        self,
+        block: Block,
+        accepted: AlikeRecipients | list[NewRecipient],
+        refused: list[Refusal],
+    ) -> None:
+        """Put the rows of a block where they belong."""
+        refused += [Refusal(row.line, row.raw, row.code, row.reason) for row in block.refused]
+        if isinstance(accepted, AlikeRecipients):
+            accepted.rows += block.lines
+            accepted.numbers += block.numbers
+            accepted.columns.append(_json_lines(block))
+            return
+        own = _json_lines(block).decode().split("\n")
+        for row, columns in zip(block.rows(self._columns), own):  # noqa: B905 - the last is blank
+            outcome = self._recipient(row, columns if block.columns else None)
+            if isinstance(outcome, Refusal):
+                refused.append(outcome)
+            else:
+                accepted.append(outcome)
+
+    def _recipient(self, row: Row, columns: str | None) -> NewRecipient | Refusal:
         nobody = self._refuses(row.number) if self._refuses else None
         if nobody is not None:
             return Refusal(row.line, row.number, NO_ROUTE, nobody)
-        columns = _json(row.columns.values()) if row.columns else None
         if self._parts:
             # what NewRecipient() comes to, at half its cost
             return _new(NewRecipient, (row.line, row.number, None, columns, self._parts, 0))
@@ -78,5 +102,7 @@ class Renderer:
         )
 
 
-def _json(values: Iterable[str]) -> str:
-    return _encode(list(values)).decode()
+def _json_lines(block: Block) -> bytes:
+    if not block.columns:
+        return NO_COLUMNS * len(block.lines)
+    return _encoder.encode_lines(zip(*block.columns, strict=True))

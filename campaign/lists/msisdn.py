@@ -7,7 +7,7 @@ numbers is refused with the way to make it clear.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NewType
 
 import phonenumbers
@@ -36,8 +36,13 @@ _CHINESE_OR_AMERICAN: Final = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _SPACED: Final = re.compile(r"[+(]?\d(?:[\d()-]| (?! ))+", re.ASCII)
 
 
-_Plan = tuple[Callable[[str, int], re.Match[str] | None], int]
-"""A pattern's `fullmatch`, and how many digits of calling code stand before what it is for."""
+_MOST_BEGINNINGS: Final = 2000
+_NONE: Final[dict[str, None]] = {}
+
+
+_Plan = tuple[Callable[[str, int], re.Match[str] | None], int, str]
+"""A pattern's `fullmatch`, how many digits of calling code stand before what it is for, and the
+pattern."""
 
 
 class Cleaner:
@@ -54,10 +59,38 @@ class Cleaner:
         self._match = pattern.fullmatch if pattern else None
         self._code = str(phonenumbers.country_code_for_region(self.region)) if self.region else ""
         self._plans: dict[tuple[str, int], _Plan | None] = {}
+        self._signed = _SignedPlans()
 
     def clean(self, raw: str) -> Msisdn | Refusal:
         """The number in `raw`, or why there is none."""
         return self._fast(raw) or self._spaced(raw) or self._slow(raw)
+
+    def clean_all(self, cells: Sequence[str]) -> tuple[list[str], dict[int, Refusal]]:
+        """What `clean` says of many cells: the numbers, and the refusals by their places, where
+        the number is an empty text."""
+        numbers = self._fast_all(cells)
+        odd = [place for place, number in enumerate(numbers) if not number]
+        spaced = [place for place in odd if _is_spaced(cells[place])]
+        if spaced:
+            together = without_separators("\n".join([cells[place] for place in spaced]))
+            for place, number in zip(spaced, self._fast_all(together.split("\n")), strict=True):
+                numbers[place] = number
+        refusals: dict[int, Refusal] = {}
+        for place in odd:
+            if not numbers[place]:
+                outcome = self.clean(cells[place])
+                if isinstance(outcome, Refusal):
+                    refusals[place] = outcome
+                else:
+                    numbers[place] = outcome
+        return numbers, refusals
+
+    def _fast_all(self, cells: Sequence[str]) -> list[str]:
+        """The numbers of the commonest spellings; an empty text where it is another, or none."""
+        match, code, plans = self._match, self._code, self._signed
+        if match is None:
+            return [cell[1:] if plans[len(cell)][cell[:4]](cell) else "" for cell in cells]
+        return [code + found["nsn"] if (found := match(cell)) else "" for cell in cells]
 
     def _fast(self, text: str) -> Msisdn | None:
         if self._match is not None:
@@ -81,7 +114,7 @@ class Cleaner:
     def _spaced(self, text: str) -> Msisdn | None:
         """A number whose digits are parted by blanks, dashes and brackets alone, which the long
         way would only take out."""
-        if len(text) <= MAX_CELL and _SPACED.fullmatch(text):
+        if _is_spaced(text):
             return self._fast(without_separators(text))
         return None
 
@@ -147,6 +180,47 @@ class Cleaner:
         )
 
 
+def _is_spaced(text: str) -> bool:
+    return len(text) <= MAX_CELL and _SPACED.fullmatch(text) is not None
+
+
+_Judge = Callable[[str], object]
+"""Says something true of the texts that are numbers."""
+
+
+class _SignedPlans(dict[int, "_SignedPlan"]):
+    """By the length of a text: what judges it, by its first four characters."""
+
+    def __missing__(self, length: int) -> _SignedPlan:
+        plan = _SignedPlan(length)
+        if length <= _MAX_DIGITS + 1:
+            self[length] = plan
+        return plan
+
+
+class _SignedPlan(dict[str, _Judge]):
+    """What judges a `+` and digits, `length` characters in all; other texts are none."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self._digits = length - 1
+
+    def __missing__(self, begins: str) -> _Judge:
+        judge = self._judge(begins)
+        if len(self) < _MOST_BEGINNINGS:
+            self[begins] = judge
+        return judge
+
+    def _judge(self, begins: str) -> _Judge:
+        plan = None
+        if begins[:1] == "+" and self._digits <= _MAX_DIGITS:
+            plan = _plan_of(begins[1:], self._digits)
+        if plan is None:
+            return _NONE.get
+        _, code_digits, pattern = plan
+        return re.compile(rf"\+\d{{{code_digits}}}(?:{pattern})", re.ASCII).fullmatch
+
+
 def _plan_of(begins: str, length: int) -> _Plan | None:
     """What accepts all `length` digits of a number that begins with these three; None if nothing
     does."""
@@ -154,7 +228,7 @@ def _plan_of(begins: str, length: int) -> _Plan | None:
         return None
     code = calling_code(begins)
     pattern = calling_code_pattern(code, length - len(code)) if code else None
-    return (pattern.fullmatch, len(code)) if code and pattern else None
+    return (pattern.fullmatch, len(code), pattern.pattern) if code and pattern else None
 
 
 def clean(raw: str, region: str | None = None) -> Msisdn | Refusal:

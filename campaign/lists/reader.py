@@ -13,39 +13,24 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, NamedTuple, Self
+from typing import BinaryIO, Final, Self
 
 from campaign.errors import ListError
+from campaign.lists.blocks import Block, BlockReader, blocks_of
 from campaign.lists.delimiters import find_delimiter, stated_delimiter
 from campaign.lists.encodings import TextEncoding, decide_encoding
-from campaign.lists.headers import Layout, lay_out, unguarded
+from campaign.lists.headers import Layout, lay_out
 from campaign.lists.msisdn import Cleaner
-from campaign.lists.records import Broken, Record, read_lines, read_records
-from campaign.lists.refusals import Reason, Refusal
+from campaign.lists.records import Broken, Record, read_lines, read_records, read_texts
+from campaign.lists.rows import RefusedRow as RefusedRow
+from campaign.lists.rows import Row as Row
+from campaign.lists.rows import rows_of
 from campaign.lists.spreadsheet import ZIP_MAGIC, Spreadsheet
 
 # Enough to see the columns by, and few enough to be nothing in memory.
 _SAMPLE_LINES: Final = 50
-_RAW_SHOWN: Final = 200
-# Not str.strip(): it would also take control characters, which are data.
-_BLANK: Final = " \t\u00a0\u3000"
-
-
-class Row(NamedTuple):
-    """A usable row. `line` is where it begins in the file, `number` digits with country code."""
-
-    line: int
-    number: str
-    columns: dict[str, str]
-
-
-class RefusedRow(NamedTuple):
-    """A row without a usable number. `raw` is what stood there, at most 200 characters of it."""
-
-    line: int
-    raw: str
-    reason: str
-    code: str
+# Some thousand rows at most: while they are read, everything else in the program waits.
+_BLOCK_BYTES: Final = 16 * 1024
 
 
 class ListReader:
@@ -84,7 +69,20 @@ class ListReader:
         self._cleaner = Cleaner(region, international=self._layout.is_report)
 
     def __iter__(self) -> Iterator[Row | RefusedRow]:
-        return _rows(self._records(), self._layout, self._cleaner, self._header_line)
+        return rows_of(self._records(), self._layout, self._cleaner, self._header_line)
+
+    def blocks(self) -> Iterator[Block]:
+        """The same rows by column, which is the quick way to read many."""
+        if self._text is None:
+            return blocks_of(iter(self), len(self.columns))
+        reader = BlockReader(
+            self._layout,
+            self._cleaner,
+            self.delimiter,
+            self._text.exact,
+            frozenset({1, self._header_line} if self._sep_line else {self._header_line}),
+        )
+        return reader.read(read_texts(self._file, self._text, self.name, _BLOCK_BYTES))
 
     def __enter__(self) -> Self:
         return self
@@ -181,46 +179,3 @@ def _spooled(path: Path) -> BinaryIO:
         raise
     file.seek(0, os.SEEK_SET)
     return file
-
-
-def _rows(
-    records: Iterator[tuple[int, Record]], layout: Layout, cleaner: Cleaner, header_line: int
-) -> Iterator[Row | RefusedRow]:
-    clean, phone, keep, width = cleaner.clean, layout.phone, layout.keep, layout.width
-    new = tuple.__new__  # what Row() comes to, at half its cost
-    for line, fields in records:
-        if line == header_line:
-            continue
-        if isinstance(fields, Broken):
-            yield _refused(line, fields.raw, fields.refusal)
-            continue
-        count = len(fields)
-        if count != width:
-            if count > width and any(cell.strip() for cell in fields[width:]):
-                yield _refused(line, " | ".join(fields), _too_many(count, width))
-                continue
-            fields = fields[:width] + [""] * (width - count)
-        outcome = clean(fields[phone])
-        if isinstance(outcome, Refusal):
-            if outcome.code is not Reason.EMPTY or any(cell.strip() for cell in fields):
-                yield _refused(line, fields[phone], outcome)
-        elif layout.is_report:
-            own = {column: unguarded(fields[i]).strip(_BLANK) for i, column in keep}
-            yield Row(line, outcome, own)
-        else:
-            own = {}
-            for i, column in keep:  # no comprehension: it is a call for each row
-                own[column] = fields[i].strip(_BLANK)
-            yield new(Row, (line, outcome, own))
-
-
-def _refused(line: int, raw: str, refusal: Refusal) -> RefusedRow:
-    return RefusedRow(line, raw[:_RAW_SHOWN], refusal.reason, refusal.code.value)
-
-
-def _too_many(count: int, width: int) -> Refusal:
-    return Refusal(
-        Reason.WRONG_COLUMNS,
-        f"{count} columns where the list has {width}: put quotation marks around a value that "
-        "contains the delimiter",
-    )

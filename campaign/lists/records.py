@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -45,8 +45,11 @@ _UNDECODABLE: Final = Refusal(
 )
 
 
-def read_lines(file: BinaryIO, encoding: TextEncoding, name: str) -> Iterator[str]:
-    """The lines of a seekable `file` without their ends (LF, CRLF or lone CR).
+def read_texts(
+    file: BinaryIO, encoding: TextEncoding, name: str, size: int = CHUNK
+) -> Iterator[str]:
+    """A seekable `file` as texts of whole lines, parted by LF (whether LF, CRLF or a lone CR ended
+    them), without the end of the last one; some `size` bytes each.
 
     Raises ListError for a line above 1 MiB (counted in characters).
     """
@@ -54,15 +57,17 @@ def read_lines(file: BinaryIO, encoding: TextEncoding, name: str) -> Iterator[st
     decode = io.IncrementalNewlineDecoder(encoding.decoder(), translate=True).decode
     rest = ""
     while True:
-        chunk = file.read(CHUNK)
+        chunk = file.read(size)
         try:
             text = decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
             raise ListError(f"{name} changed while it was read") from error
-        lines = text.split("\n")
-        lines[0] = rest + lines[0]
-        rest = lines.pop()
-        yield from lines
+        whole, end, begun = text.rpartition("\n")
+        if end:
+            yield rest + whole
+            rest = begun
+        else:
+            rest += text
         # A chunk is below the limit, so only what is carried on can grow beyond it.
         if len(rest) > LINE_LIMIT:
             raise ListError(f"{name} {LINE_TOO_LONG}")
@@ -72,13 +77,29 @@ def read_lines(file: BinaryIO, encoding: TextEncoding, name: str) -> Iterator[st
         yield rest
 
 
+def read_lines(file: BinaryIO, encoding: TextEncoding, name: str) -> Iterator[str]:
+    """The lines of a seekable `file` without their ends. Raises as `read_texts`."""
+    for text in read_texts(file, encoding, name):
+        yield from text.split("\n")
+
+
 def read_records(
     lines: Iterable[str], delimiter: str | None, *, exact: bool
 ) -> Iterator[tuple[int, Record]]:
     """(line, fields) of every line that is not blank. `exact`: no character was undecodable."""
+    return records_until(Lines([line] for line in lines), None, delimiter, exact=exact)
+
+
+def records_until(
+    source: Lines, until: int | None, delimiter: str | None, *, exact: bool
+) -> Iterator[tuple[int, Record]]:
+    """As `read_records`, of what begins before the line `until`; None: of all lines."""
     dialect = _dialect(delimiter)
-    source = _Lines(lines)
-    for number, line in source:
+    while until is None or source.next < until:
+        numbered = source.following()
+        if numbered is None:
+            return
+        number, line = numbered
         if "\0" in line:
             yield number, Broken(line, _NUL)
         elif not exact and "\ufffd" in line:
@@ -94,42 +115,48 @@ def read_records(
             yield number, line.split(delimiter)
 
 
-class _Lines:
-    """Numbered lines that can be taken back."""
+class Lines:
+    """Numbered lines, which come in parts and can be taken back. `next` is the number of the one
+    that follows."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._fresh = enumerate(lines, start=1)
-        self._returned: deque[tuple[int, str]] = deque()
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        while True:
-            if self._returned:
-                yield self._returned.popleft()
-                continue
-            for numbered in self._fresh:
-                yield numbered
-                if self._returned:
-                    break
-            else:
-                return
+    def __init__(self, parts: Iterable[list[str]]) -> None:
+        self.next = 1
+        self._parts = iter(parts)
+        self._waiting: deque[str] = deque()
 
     def following(self) -> tuple[int, str] | None:
-        return self._returned.popleft() if self._returned else next(self._fresh, None)
+        """The next line; None at the end."""
+        while not self._waiting:
+            part = next(self._parts, None)
+            if part is None:
+                return None
+            self._waiting.extend(part)
+        self.next += 1
+        return self.next - 1, self._waiting.popleft()
 
-    def take_back(self, lines: list[tuple[int, str]]) -> None:
-        self._returned.extendleft(reversed(lines))
+    def rest_of_part(self) -> list[str] | None:
+        """All lines of a part that is not used up, else of the next one; None at the end."""
+        part = list(self._waiting) if self._waiting else next(self._parts, None)
+        self._waiting.clear()
+        self.next += len(part or ())
+        return part
+
+    def take_back(self, lines: Sequence[str]) -> None:
+        """The last lines that were given, to be given once more."""
+        self._waiting.extendleft(reversed(lines))
+        self.next -= len(lines)
 
 
-def _quoted(line: str, source: _Lines, dialect: _Dialect, exact: bool) -> Record:
+def _quoted(line: str, source: Lines, dialect: _Dialect, exact: bool) -> Record:
     """The record that begins with `line`, drawing further lines as long as a quote is open."""
     whole = [line]
-    drawn: list[tuple[int, str]] = []
+    drawn: list[str] = []
     size = len(line)
     fields = _closed_fields(whole, dialect)
     while fields is None:
         following = source.following()
         if following is not None:
-            drawn.append(following)
+            drawn.append(following[1])
             whole.append(following[1])
             size += len(following[1])
         if following is None or len(whole) > _RECORD_LINES or size > _RECORD_CHARACTERS:
@@ -145,6 +172,21 @@ def _quoted(line: str, source: _Lines, dialect: _Dialect, exact: bool) -> Record
     if not exact and any("\ufffd" in text for text in whole):
         return Broken(line, _UNDECODABLE)
     return fields
+
+
+def quoted_records(lines: Sequence[str], delimiter: str | None) -> list[list[str]] | None:
+    """The fields of every line, some of them quoted; None unless each is a whole record."""
+    try:
+        # A reader for which the blank line is no record has not seen the last quote closed.
+        records = list(csv.reader([*lines, ""], _dialect(delimiter)))
+    except csv.Error:
+        return None
+    if len(records) != len(lines) + 1:
+        return None
+    for place, line in enumerate(lines):
+        if '"' not in line:  # there blanks after a delimiter are part of the value
+            records[place] = line.split(delimiter) if delimiter else [line]
+    return records[:-1]
 
 
 def _closed_fields(lines: list[str], dialect: _Dialect) -> list[str] | None:

@@ -30,7 +30,7 @@ from campaign.engine.placing import Placing
 from campaign.engine.rendering import Renderer
 from campaign.engine.trial import own_numbers
 from campaign.errors import CampaignError, NothingToDo
-from campaign.lists.reader import ListReader, RefusedRow, open_list
+from campaign.lists.reader import ListReader, open_list
 from campaign.planner.forecast import Forecast, forecast, task_count
 from campaign.planner.forecast_ports import PortLoad
 from campaign.planner.limits import limits_between
@@ -58,7 +58,8 @@ from campaign.service.site import Site
 from campaign.service.spooling import spooled
 from campaign.service.waysout import check_routes, simulated_names
 from campaign.store.attachments import StoredAttachment
-from campaign.store.campaigns import NewRecipient, Refusal, add_recipients, create_campaign
+from campaign.store.batches import AlikeRecipients, Recipients, one_by_one
+from campaign.store.campaigns import Refusal, add_recipients, create_campaign
 from campaign.store.costs import parts_to_send
 from campaign.store.door import transaction
 from campaign.store.draft import (
@@ -241,8 +242,6 @@ def _import(
 ) -> tuple[int, Texts]:
     texts = Texts()
     placing = Placing(options, now)
-    accepted: list[NewRecipient] = []
-    refused: list[Refusal] = []
     with transaction(conn):
         campaign_id = create_campaign(
             conn,
@@ -254,29 +253,26 @@ def _import(
             options=options,
         )
 
-    def store_chunk() -> None:
+    def store(accepted: Recipients, refused: Sequence[Refusal]) -> None:
+        if placing.is_needed:
+            accepted = [placing.place(row) for row in one_by_one(accepted)]
         with transaction(conn):
             fresh = placing.take_fresh()
             stored = add_recipients(conn, campaign_id, accepted, refused, fresh)
-            repeated = {row.row for row in stored}
+        if isinstance(accepted, AlikeRecipients):
+            return
+        repeated = {row.row for row in stored}
         for row in accepted:
             if row.text is not None and row.row not in repeated:
                 texts.add(row.text)
-        accepted.clear()
-        refused.clear()
 
-    for row in rows:
-        if isinstance(row, RefusedRow):
-            refused.append(Refusal(row.line, row.raw, row.code, row.reason))
-        else:
-            outcome = renderer.recipient(row)
-            if isinstance(outcome, Refusal):
-                refused.append(outcome)
-            else:
-                accepted.append(placing.place(outcome) if placing.is_needed else outcome)
+    accepted, refused = renderer.begin(), list[Refusal]()
+    for block in rows.blocks():
+        renderer.take(block, accepted, refused)
         if len(accepted) + len(refused) >= _CHUNK:
-            store_chunk()
-    store_chunk()
+            store(accepted, refused)
+            accepted, refused = renderer.begin(), []
+    store(accepted, refused)
     return campaign_id, texts
 
 

@@ -14,6 +14,8 @@ from campaign.errors import UsageError
 from campaign.planner.lanes import Lane, hours_of
 from campaign.planner.options import CampaignOptions
 from campaign.planner.states import CampaignState, RecipientState
+from campaign.store.batches import AlikeRecipients, Recipients, one_by_one
+from campaign.store.batches import NewRecipient as NewRecipient
 from campaign.store.journal import Tally, decide
 from campaign.store.lanes import LANES_COLUMN, ONLY_LANE, add_lanes, read_lanes
 from campaign.store.loading import end_fresh, insert_recipients, restore_index
@@ -65,17 +67,6 @@ class CampaignRow:
         )
         paused = self.state is CampaignState.PAUSED
         return replace(self, hold="paused" if paused else "window" if closed else None)
-
-
-class NewRecipient(NamedTuple):
-    """One accepted row of a list. `text` None: the constant message; `columns` a JSON array."""
-
-    row: int
-    number: str
-    text: str | None
-    columns: str | None
-    parts: int
-    lane: int = 0
 
 
 class Refusal(NamedTuple):
@@ -136,7 +127,7 @@ def create_campaign(
 def add_recipients(
     conn: sqlite3.Connection,
     campaign_id: int,
-    rows: Sequence[NewRecipient],
+    rows: Recipients,
     refusals: Sequence[Refusal],
     lanes: Sequence[Lane] = (),
     *,
@@ -145,17 +136,25 @@ def add_recipients(
     """Store a chunk of a list with the lanes it brings; returns the rows that repeat a number
     (stored as refusals too). Those of a `fresh` list are found by `end_fresh_list`."""
     add_lanes(conn, campaign_id, lanes)
-    repeated = insert_recipients(conn, campaign_id, rows, fresh=fresh)
+    places = insert_recipients(conn, campaign_id, rows, fresh=fresh)
+    every = one_by_one(rows) if places else ()
+    repeated = [every[place] for place in places]
     all_refusals = [*refusals, *(_duplicate(row.row, row.number) for row in repeated)]
     _refuse(conn, campaign_id, all_refusals)
     conn.execute(
         "UPDATE campaigns SET most_parts = max(most_parts, ?) WHERE id = ?",
-        (max((row.parts for row in rows), default=1), campaign_id),
+        (_most_parts(rows), campaign_id),
     )
     tally = Tally()
     tally.moved(campaign_id, None, RecipientState.PENDING, len(rows) - len(repeated))
     tally.store(conn)
     return repeated
+
+
+def _most_parts(rows: Recipients) -> int:
+    if isinstance(rows, AlikeRecipients):
+        return rows.parts
+    return max((row.parts for row in rows), default=1)
 
 
 def end_fresh_list(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import TypeVar
 
 import msgspec
 
+from campaign.store.batches import AlikeRecipients, NewRecipient, Recipients
 from campaign.store.tables import INDEXES
-
-R = TypeVar("R", bound=tuple[object, ...])
 
 _INSERT = """
     INSERT INTO recipients (id, campaign_id, row, number, text, columns, parts, lane, state)
 """
-_SHARED = """
-    json_extract(value, '$[0]'), json_extract(value, '$[1]'), :text,
-    json_extract(value, '$[2]'), :parts, :lane
+# Cut out of texts of fixed width, which is a third quicker than to take them out of JSON.
+_ALIKE = """
+    CAST(substr(:lines, key * :line_width + 1, :line_width) AS INTEGER),
+    rtrim(substr(:numbers, key * :width + 1, :width)), NULL, value, :parts, 0
 """
 _OWN = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(6))
 _ONCE = "ON CONFLICT (number, campaign_id) DO NOTHING"
@@ -52,13 +51,15 @@ def end_fresh(
         if suspects is None
         else _repeated_of(conn, campaign_id, suspects)
     )
-    refused: list[tuple[int, str]] = []
-    for id_ in again:
-        refused += conn.execute(
-            "DELETE FROM recipients WHERE id = ? RETURNING row, number", (id_,)
-        ).fetchall()
+    taken_out = conn.execute(
+        """
+        DELETE FROM recipients WHERE id IN (SELECT value FROM json_each(?))
+        RETURNING id, row, number
+        """,
+        (msgspec.json.encode(again).decode(),),
+    ).fetchall()
     restore_index(conn)
-    return refused
+    return [(row, number) for _, row, number in sorted(map(tuple, taken_out))]
 
 
 def _repeated(conn: sqlite3.Connection, campaign_id: int) -> list[int]:
@@ -100,47 +101,62 @@ def restore_index(conn: sqlite3.Connection) -> None:
 
 
 def insert_recipients(
-    conn: sqlite3.Connection, campaign_id: int, rows: Sequence[R], *, fresh: bool = False
-) -> list[R]:
-    """Store rows (`campaigns.NewRecipient`) as pending, in their order behind all others.
+    conn: sqlite3.Connection, campaign_id: int, rows: Recipients, *, fresh: bool = False
+) -> list[int]:
+    """Store rows as pending, in their order behind all others.
 
-    Returns those whose number the campaign has already; they are not stored. Of a `fresh`
-    list all are, until `end_fresh`. It is one statement
-    for all of them, so that other threads run meanwhile: one for each row would have to wait for
-    the interpreter each time.
+    Returns the places of those whose number the campaign has already; they are not stored. Of a
+    `fresh` list all are, until `end_fresh`. It is one statement for all of them, so that other
+    threads run meanwhile: one for each row would have to wait for the interpreter each time.
     """
     (base,) = conn.execute("SELECT coalesce(max(id), 0) FROM recipients").fetchone()
     once = "" if fresh else _ONCE
-    values, encoded, shared = _encoded(rows)
+    if isinstance(rows, AlikeRecipients):
+        _insert_alike(conn, campaign_id, base, rows, once)
+    else:
+        _insert_others(conn, campaign_id, base, rows, once)
+    if fresh:
+        return []
+    return [i for first, end in _gaps(conn, base, len(rows)) for i in range(first, end)]
+
+
+def _insert_alike(
+    conn: sqlite3.Connection, campaign_id: int, base: int, rows: AlikeRecipients, once: str
+) -> None:
+    line_width, lines = rows.fixed_lines()
+    width, numbers = rows.fixed_numbers()
+    conn.execute(
+        f"""
+        {_INSERT}
+        SELECT :base + 1 + key, :campaign, {_ALIKE}, 'pending'
+        FROM json_each(:columns) WHERE true {once}
+        """,
+        {
+            "base": base, "campaign": campaign_id, "parts": rows.parts, "lines": lines,
+            "line_width": line_width, "numbers": numbers, "width": width,
+            "columns": rows.columns_array(),
+        },
+    )  # fmt: skip
+
+
+def _insert_others(
+    conn: sqlite3.Connection, campaign_id: int, base: int, rows: Sequence[NewRecipient], once: str
+) -> None:
+    encoded = msgspec.json.encode(rows)
     if _NUL in encoded:  # SQLite's JSON ends a text there
         conn.executemany(
             f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending') {once}",
             [(base + i, campaign_id, *row) for i, row in enumerate(rows, 1)],
         )
-    else:
-        conn.execute(
-            f"""
-            {_INSERT}
-            SELECT :base + 1 + key, :campaign, {values}, 'pending'
-            FROM json_each(:rows) WHERE true {once}
-            """,
-            {"base": base, "campaign": campaign_id, "rows": encoded.decode(), **shared},
-        )
-    if fresh:
-        return []
-    return [rows[i] for first, end in _gaps(conn, base, len(rows)) for i in range(first, end)]
-
-
-def _encoded(rows: Sequence[R]) -> tuple[str, bytes, dict[str, object]]:
-    """The columns of rows as SQL takes them from an array of JSON, that array, and what all rows
-    share: most lists have one text, and half the time went into taking it out of each row."""
-    if rows:
-        lines, numbers, texts, columns, parts, lanes = zip(*rows, strict=True)
-        shared = {"text": texts[0], "parts": parts[0], "lane": lanes[0]}
-        if all(column.count(column[0]) == len(rows) for column in (texts, parts, lanes)):
-            each = zip(lines, numbers, columns, strict=True)
-            return _SHARED, msgspec.json.encode(list(each)), shared
-    return _OWN, msgspec.json.encode(rows), {}
+        return
+    conn.execute(
+        f"""
+        {_INSERT}
+        SELECT :base + 1 + key, :campaign, {_OWN}, 'pending'
+        FROM json_each(:rows) WHERE true {once}
+        """,
+        {"base": base, "campaign": campaign_id, "rows": encoded.decode()},
+    )
 
 
 def _gaps(conn: sqlite3.Connection, base: int, count: int) -> list[tuple[int, int]]:

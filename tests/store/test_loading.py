@@ -6,13 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaign.planner.options import CampaignOptions
+from campaign.store.batches import NO_COLUMNS, AlikeRecipients, NewRecipient
 from campaign.store.campaigns import (
-    NewRecipient,
     add_recipients,
     create_campaign,
     end_fresh_list,
@@ -46,6 +47,43 @@ def test_any_text_is_stored_as_it_is(ledger: Any) -> None:
         ledger.conn.execute("DELETE FROM tallies")
 
     same()
+
+
+def test_rows_that_are_alike_are_stored_as_rows_one_by_one_are(ledger: Any) -> None:
+    campaign = ledger.campaign(0)
+    text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @given(st.lists(st.tuples(text, text), max_size=5), st.integers(0, 2))
+    def same(values: list[tuple[str, str]], bare: int) -> None:
+        count = len(values) + bare
+        rows = AlikeRecipients(
+            2,
+            rows=[2 + 3**line for line in range(count)],
+            numbers=[f"999{10 ** (line + 3)}" for line in range(count)],
+            columns=[msgspec.json.Encoder().encode_lines(values), NO_COLUMNS * bare],
+        )
+        assert ledger.do(add_recipients, campaign, rows, []) == []
+        each = rows.one_by_one()
+        assert stored(ledger) == [tuple(row) for row in each]
+        assert [row.columns for row in each] == [
+            *(msgspec.json.encode(own).decode() for own in values), *[None] * bare
+        ]  # fmt: skip
+        assert ledger.do(add_recipients, campaign, rows, []) == each, "all of them are there"
+        for table in ("recipients", "tallies", "refusals"):
+            ledger.conn.execute(f"DELETE FROM {table}")
+
+    same()
+
+
+def test_of_equal_numbers_among_rows_that_are_alike_the_first_is_kept(ledger: Any) -> None:
+    numbers = [f"9991111{n}" for n in (1, 2, 1, 1, 3, 22)]
+    rows = AlikeRecipients(1, [*range(2, 8)], numbers, [NO_COLUMNS * 6])
+    again = ledger.do(add_recipients, ledger.campaign(0), rows, [])
+    assert [(row.row, row.number) for row in again] == [(4, "99911111"), (5, "99911111")]
+    assert [row[:2] for row in stored(ledger)] == [
+        (2, "99911111"), (3, "99911112"), (6, "99911113"), (7, "999111122")
+    ]  # fmt: skip
 
 
 def test_what_follows_a_nul_is_not_lost(ledger: Any) -> None:
