@@ -17,7 +17,7 @@ def held_by_ports(conn: sqlite3.Connection, gateway_id: int) -> dict[int, int]:
         """
         SELECT t.port, count(*) FROM tasks AS t INDEXED BY tasks_live
         JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
-        WHERE t.gateway_id = ? AND t.state <> 'closed' AND t.port IS NOT NULL
+        WHERE t.gateway_id = ? AND t.closed_ms IS NULL AND t.port IS NOT NULL
             AND t.state IN ('intent', 'doubt', 'accepted')
         GROUP BY 1
         """,
@@ -36,7 +36,7 @@ def heard_runs(conn: sqlite3.Connection) -> dict[int, frozenset[int]]:
         (gateway_id, epoch)
         for gateway_id, epoch in conn.execute(
             # index tasks_live
-            "SELECT DISTINCT gateway_id, epoch FROM tasks WHERE state <> 'closed'"
+            "SELECT DISTINCT gateway_id, epoch FROM tasks WHERE closed_ms IS NULL"
         )
     }
     heard: dict[int, frozenset[int]] = {}
@@ -63,7 +63,7 @@ def unheard_by_ports(
         """
         SELECT t.port, count(*) FROM tasks AS t INDEXED BY tasks_live
         JOIN attempts AS a ON a.task_id = t.id AND a.live = 1
-        WHERE t.gateway_id = ? AND t.state <> 'closed' AND t.port IS NOT NULL
+        WHERE t.gateway_id = ? AND t.closed_ms IS NULL AND t.port IS NOT NULL
             AND t.epoch NOT IN (SELECT value FROM json_each(?))
         GROUP BY 1
         """,
