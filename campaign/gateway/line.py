@@ -29,6 +29,7 @@ _NOT_SENT = (
     httpx.InvalidURL,
 )
 _JSON = "application/json;charset=utf-8"
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "campaign"}
 _MOST_REFUSALS = 3
 
 SESSION_ENDED = "its session ended"
@@ -43,6 +44,27 @@ def _trust(url: str, ca_file: str | None) -> ssl.SSLContext | bool:
     if url.lower().startswith("http:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return True
+
+
+def _connection(trust: ssl.SSLContext | bool, *, kept: int) -> httpx.AsyncBaseTransport:
+    return httpx.AsyncHTTPTransport(
+        verify=trust,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=1, max_keepalive_connections=kept),
+    )
+
+
+async def _answer(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """One exchange, its answer read to the end. Without httpx's client between: of what it does,
+    cookies and redirects are not for devices, and the rest is most of what a post costs."""
+    response = await transport.handle_async_request(request)
+    response.request = request
+    try:
+        await response.aread()
+    except BaseException:
+        await response.aclose()
+        raise
+    return response
 
 
 class _SignatureRefused(Exception):
@@ -77,24 +99,18 @@ class Line:
         self._base = url.rstrip("/")
         self._refused_posts = 0
         self._turn = trio.Lock()
-        verify = _trust(self._base, ca_file)
-
-        def client(kept: int) -> httpx.AsyncClient:
-            # httpx's own timeouts tell a connection never made from one that went silent; the
-            # deadline around every call holds where a transport ignores them
-            return httpx.AsyncClient(
-                verify=verify,
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx.Timeout(timeout, connect=timeout * 0.9, pool=timeout * 0.9),
-                limits=httpx.Limits(max_connections=1, max_keepalive_connections=kept),
-                transport=transport,
-            )
-
+        self._closed = False
+        # httpx's own timeouts tell a connection never made from one that went silent; the
+        # deadline around every call holds where a transport ignores them
+        times = httpx.Timeout(timeout, connect=timeout * 0.9, pool=timeout * 0.9)
+        self._extensions = {"timeout": times.as_dict()}
         # one connection each: a device has no more than two to give
-        self._kept, self._fresh = client(1), client(0)
+        trust = _trust(self._base, ca_file) if transport is None else False
+        self._kept = transport or _connection(trust, kept=1)
+        self._fresh = transport or _connection(trust, kept=0)
 
     async def aclose(self) -> None:
+        self._closed = True
         await self._kept.aclose()
         await self._fresh.aclose()
 
@@ -204,17 +220,21 @@ class Line:
         *,
         fresh: bool,
     ) -> bytes:
-        client = self._fresh if fresh else self._kept
-        if client.is_closed:  # its gateway was changed, or the run is ending
+        if self._closed:  # its gateway was changed, or the run is ending
             raise NotSent(self.name, "its line is closed")
-        headers = {"Connection": "close"} if fresh else {}
+        headers = {**_HEADERS, "Connection": "close" if fresh else "keep-alive"}
         if kind is not None:
             headers["Content-Type"] = kind
         try:
             with trio.fail_after(self.timeout):
-                response = await client.request(
-                    method, self._base + path, params=dict(query), content=content, headers=headers
+                request = httpx.Request(
+                    method,
+                    httpx.URL(self._base + path, params=dict(query)),
+                    headers=headers,
+                    content=content,
+                    extensions=self._extensions,
                 )
+                response = await _answer(self._fresh if fresh else self._kept, request)
         except _NOT_SENT as error:
             # its own text may hold the URL's password
             raise NotSent(self.name, _words(error)) from None

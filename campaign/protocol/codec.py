@@ -123,6 +123,22 @@ def decode_answer(body: bytes) -> Answer:
     return Answer(code=code, reason=reason)
 
 
+class _Coded(msgspec.Struct):
+    code: int
+
+
+_decode_coded: Final = msgspec.json.Decoder(_Coded).decode
+
+
+def plain_code(body: bytes) -> int | None:
+    """The code of an answer where it is an integer as written, read without the rest of it; None
+    where only `decode_answer` can tell."""
+    try:
+        return _decode_coded(body).code
+    except (ValueError, RecursionError):
+        return None
+
+
 def decode_task_status(body: bytes) -> TaskStatus:
     """The answer to a send request. A top-level success accepts nothing by itself, and a task with
     two different verdicts has none: it is in `odd`."""
