@@ -71,8 +71,9 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     gateway.usages.clear()
     gateway.changes += 1
     take_over_recalled(gateway)
+    now = run.env.monotonic()
     for port in gateway.ports.values():
-        port.window = port.window.holding(load.all.get(port.number, 0), run.env.monotonic())
+        port.window = port.window.holding(load.all.get(port.number, 0), now)
     left = await read_backlog(run)
     for campaign in in_turn(run, gateway, left.work):
         claimed, wake_at = await claim(run, gateway, campaign, load)

@@ -143,6 +143,8 @@ def agreed(verdicts: tuple[Verdict, ...]) -> tuple[tuple[Verdict, ...], tuple[st
 
     Taking either could release a message that the device has, or lose one that it has not.
     """
+    if len({item.tid for item in verdicts}) == len(verdicts):
+        return verdicts, ()
     codes: dict[int, set[int]] = {}
     for item in verdicts:
         codes.setdefault(item.tid, set()).add(item.code)
