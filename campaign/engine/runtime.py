@@ -104,6 +104,8 @@ class Run:
     reload: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     """Bring the running gateways in line with the registry; set by the engine."""
     inbox_start: int = 0
+    folded_to: int | None = None
+    """The inbox row up to which this run has folded; None: the ledger is to be asked."""
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
     seen: dict[Hashable, Panorama] = field(default_factory=dict)
