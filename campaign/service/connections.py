@@ -24,6 +24,7 @@ from typing import Any, cast
 
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
@@ -31,6 +32,8 @@ from hypercorn.utils import wrap_app
 
 App = Callable[..., Awaitable[None]]
 """An ASGI application; Starlette and Hypercorn each have their own exact type for it."""
+
+Send = Callable[[Any], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -143,10 +146,12 @@ class _Connection:
         self._stream = stream
         self._limits = limits
         self._requests = 0
+        self._held: bytearray | None = None
         self._in_head = True
         self._reading = trio.CancelScope(deadline=trio.current_time() + limits.head)
         self._life = trio.CancelScope()
-        # one for each connection: its end is how Hypercorn's idle timer is told to stop
+        self._server: _Server
+        # one for each connection: Hypercorn closes it after its answer once this has ended
         self._context = WorkerContext(None)
 
     @property
@@ -169,9 +174,10 @@ class _Connection:
         with self._life:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._close_when_cancelled)
-                await TCPServer(
+                self._server = _Server(
                     wrapped, config, self._context, ConnectionState({}), cast(Any, self)
                 )
+                await self._server
                 nursery.cancel_scope.cancel()
 
     def end(self) -> None:
@@ -180,8 +186,12 @@ class _Connection:
 
     async def finish(self) -> None:
         await self._context.terminated.set()
+        if not self.busy:
+            self._reading.cancel()
 
     async def receive_some(self, most: int) -> bytes:
+        if self._context.terminated.is_set() and not self.busy:
+            raise trio.TooSlowError
         self._reading = trio.CancelScope(deadline=self._reading.deadline)
         data = b""
         try:
@@ -196,6 +206,12 @@ class _Connection:
             self._in_head = True
             self._reading.deadline = trio.current_time() + self._limits.head
         return bytes(data)
+
+    def holds_back(self, data: bytes) -> bool:
+        """Whether there is nothing to be sent now: no data, or a head whose body comes at once."""
+        if self._held is not None:
+            self._held += data
+        return self._held is not None or not data
 
     async def send_all(self, data: bytes) -> None:
         # Hypercorn shields this from cancellation: only a deadline in here, or closing, ends it
@@ -230,11 +246,63 @@ class _Connection:
             if _FRAMINGS.issubset(name.lower() for name, _ in scope["headers"]):
                 await _refuse_framing(send)
                 return
-            await app(scope, receive, send)
+            await app(scope, receive, self._server.whole(send))
         finally:
             self._requests -= 1
             if not self.busy:  # a head that began meanwhile has the idle time
                 self._reading.deadline = trio.current_time() + self._limits.idle
+
+
+class _Server(TCPServer):
+    """Hypercorn's server of one connection, without what it does around a request for nothing.
+
+    It sends an answer's head, its body and its end one after the other, each behind a lock and two
+    cancel scopes: here the head waits for the body, as ASGI has it, and nothing is sent of an end
+    that is empty. And it starts a task after every request that ends an idle connection, which
+    `_Connection.receive_some` does as well.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.idle_task = cast(Any, _NoIdleTask())
+        self._in_head = False
+        self._unsent = b""
+
+    async def protocol_send(self, event: Event) -> None:
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+        elif self._in_head:
+            self._unsent += event.data
+        elif self._unsent or event.data:
+            data, self._unsent = self._unsent + event.data, b""
+            await super().protocol_send(RawData(data))
+
+    def whole(self, send: Send) -> Send:
+        """`send` of one request, with its answer's head held back until the body begins."""
+        head: Any = None
+
+        async def sent(message: Any) -> None:
+            nonlocal head
+            if message["type"] == "http.response.start":
+                head = message
+                return
+            if head is not None:
+                first, head = head, None
+                self._in_head = True
+                try:
+                    await send(first)
+                finally:
+                    self._in_head = False
+            await send(message)
+            await self.protocol_send(RawData(b""))  # a body that begins with nothing, and goes on
+
+        return sent
+
+
+class _NoIdleTask:
+    async def restart(self, *_arguments: object) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 async def _refuse_framing(send: Any) -> None:
