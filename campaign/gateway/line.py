@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import httpx
@@ -15,6 +16,7 @@ import trio
 
 from campaign.errors import CredentialsRefused, InDoubt, NotSent, RemoteProtocolError
 from campaign.gateway.credentials import SignIn, refuses_us
+from campaign.gateway.onetime import OneTimeTransport
 from campaign.protocol.messages import Answer
 from campaign.protocol.session import Session
 
@@ -36,22 +38,26 @@ SESSION_ENDED = "its session ended"
 """Why a post was not sent where only the session was refused: no trouble with the device."""
 
 
-def _trust(url: str, ca_file: str | None) -> ssl.SSLContext | bool:
+def _trust(url: str, ca_file: str | None) -> ssl.SSLContext:
     """Whom a line believes. One without TLS believes nobody: to read the system's authorities,
     once for each connection, would take a quarter of a second of every start."""
     if ca_file:
         return ssl.create_default_context(cafile=ca_file)
     if url.lower().startswith("http:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return True
+    return httpx.create_ssl_context(trust_env=False)
 
 
-def _connection(trust: ssl.SSLContext | bool, *, kept: int) -> httpx.AsyncBaseTransport:
-    return httpx.AsyncHTTPTransport(
-        verify=trust,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=1, max_keepalive_connections=kept),
-    )
+def _connections(url: str, ca_file: str | None) -> tuple[httpx.AsyncBaseTransport, ...]:
+    """One that is kept and one that is not: a device has no more than two to give."""
+    trust = _trust(url, ca_file)
+    one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    kept = httpx.AsyncHTTPTransport(verify=trust, trust_env=False, limits=one)
+    return kept, OneTimeTransport(trust)
+
+
+def _address(base: str, path: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    return httpx.URL(base + path, params=dict(query))
 
 
 async def _answer(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
@@ -100,14 +106,15 @@ class Line:
         self._refused_posts = 0
         self._turn = trio.Lock()
         self._closed = False
+        # signed by user and password, every post goes to the same one
+        self._address = lru_cache(maxsize=8)(partial(_address, self._base))
         # httpx's own timeouts tell a connection never made from one that went silent; the
         # deadline around every call holds where a transport ignores them
         times = httpx.Timeout(timeout, connect=timeout * 0.9, pool=timeout * 0.9)
         self._extensions = {"timeout": times.as_dict()}
-        # one connection each: a device has no more than two to give
-        trust = _trust(self._base, ca_file) if transport is None else False
-        self._kept = transport or _connection(trust, kept=1)
-        self._fresh = transport or _connection(trust, kept=0)
+        self._kept, self._fresh = (
+            (transport, transport) if transport is not None else _connections(self._base, ca_file)
+        )
 
     async def aclose(self) -> None:
         self._closed = True
@@ -229,7 +236,7 @@ class Line:
             with trio.fail_after(self.timeout):
                 request = httpx.Request(
                     method,
-                    httpx.URL(self._base + path, params=dict(query)),
+                    self._address(path, tuple(query.items())),
                     headers=headers,
                     content=content,
                     extensions=self._extensions,
