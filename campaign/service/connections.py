@@ -24,16 +24,14 @@ from typing import Any, cast
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Event, RawData
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
 from hypercorn.utils import wrap_app
 
+from campaign.service.answering import WholeAnswers
+
 App = Callable[..., Awaitable[None]]
 """An ASGI application; Starlette and Hypercorn each have their own exact type for it."""
-
-Send = Callable[[Any], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +148,7 @@ class _Connection:
         self._in_head = True
         self._reading = trio.CancelScope(deadline=trio.current_time() + limits.head)
         self._life = trio.CancelScope()
-        self._server: _Server
+        self._server: WholeAnswers
         # one for each connection: Hypercorn closes it after its answer once this has ended
         self._context = WorkerContext(None)
 
@@ -174,7 +172,7 @@ class _Connection:
         with self._life:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._close_when_cancelled)
-                self._server = _Server(
+                self._server = WholeAnswers(
                     wrapped, config, self._context, ConnectionState({}), cast(Any, self)
                 )
                 await self._server
@@ -251,58 +249,6 @@ class _Connection:
             self._requests -= 1
             if not self.busy:  # a head that began meanwhile has the idle time
                 self._reading.deadline = trio.current_time() + self._limits.idle
-
-
-class _Server(TCPServer):
-    """Hypercorn's server of one connection, without what it does around a request for nothing.
-
-    It sends an answer's head, its body and its end one after the other, each behind a lock and two
-    cancel scopes: here the head waits for the body, as ASGI has it, and nothing is sent of an end
-    that is empty. And it starts a task after every request that ends an idle connection, which
-    `_Connection.receive_some` does as well.
-    """
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.idle_task = cast(Any, _NoIdleTask())
-        self._in_head = False
-        self._unsent = b""
-
-    async def protocol_send(self, event: Event) -> None:
-        if not isinstance(event, RawData):
-            await super().protocol_send(event)
-        elif self._in_head:
-            self._unsent += event.data
-        elif self._unsent or event.data:
-            data, self._unsent = self._unsent + event.data, b""
-            await super().protocol_send(RawData(data))
-
-    def whole(self, send: Send) -> Send:
-        """`send` of one request, with its answer's head held back until the body begins."""
-        head: Any = None
-
-        async def sent(message: Any) -> None:
-            nonlocal head
-            if message["type"] == "http.response.start":
-                head = message
-                return
-            if head is not None:
-                first, head = head, None
-                self._in_head = True
-                try:
-                    await send(first)
-                finally:
-                    self._in_head = False
-            await send(message)
-            await self.protocol_send(RawData(b""))  # a body that begins with nothing, and goes on
-
-        return sent
-
-
-class _NoIdleTask:
-    async def restart(self, *_arguments: object) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 async def _refuse_framing(send: Any) -> None:
