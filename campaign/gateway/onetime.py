@@ -7,6 +7,7 @@ httpx's, typed by when: none of connecting can follow a byte that was sent.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 import h11
@@ -91,10 +92,8 @@ def _written(connection: h11.Connection, request: httpx.Request) -> bytes:
 async def _exchange(
     stream: trio.abc.Stream, connection: h11.Connection, wire: bytes
 ) -> httpx.Response:
-    try:
-        await stream.send_all(wire)
-    except trio.BrokenResourceError:
-        pass  # it may have answered before it had read everything
+    with contextlib.suppress(trio.BrokenResourceError):
+        await stream.send_all(wire)  # it may have answered before it had read everything
     head: h11.Response | h11.InformationalResponse | None = None
     body: list[bytes] = []
     try:

@@ -127,16 +127,18 @@ class _Coded(msgspec.Struct):
     code: int
 
 
+_TOO_LARGE_A_CODE: Final = 10**9
 _decode_coded: Final = msgspec.json.Decoder(_Coded).decode
 
 
 def plain_code(body: bytes) -> int | None:
-    """The code of an answer where it is an integer as written, read without the rest of it; None
+    """The code of an answer where it is written as an integer, read without the rest of it; None
     where only `decode_answer` can tell."""
     try:
-        return _decode_coded(body).code
+        code = _decode_coded(body).code
     except (ValueError, RecursionError):
         return None
+    return code if abs(code) < _TOO_LARGE_A_CODE else None
 
 
 def decode_task_status(body: bytes) -> TaskStatus:

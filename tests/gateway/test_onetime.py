@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 import trio
 
-from campaign.env import Env
 from campaign.errors import GatewayError, InDoubt, NotSent
 from campaign.gateway.credentials import Credentials
 from campaign.gateway.line import Line
@@ -55,13 +54,13 @@ class Silent(Server):
 
 
 @asynccontextmanager
-async def line_to(server: Server, timeout: float = 5.0) -> AsyncIterator[Line]:
+async def line_to(server: Server, seconds: float = 5.0) -> AsyncIterator[Line]:
     async with trio.open_nursery() as nursery:
         serve = partial(trio.serve_tcp, server.answer, 0, host="127.0.0.1")
         (listener,) = await nursery.start(serve)
         port = listener.socket.getsockname()[1]
         line = Line(
-            "gw", f"http://127.0.0.1:{port}", Credentials(Login("root", "root")), timeout=timeout
+            "gw", f"http://127.0.0.1:{port}", Credentials(Login("root", "root")), timeout=seconds
         )
         yield line
         await line.aclose()
@@ -129,7 +128,7 @@ async def test_a_post_behind_one_that_takes_too_long_was_not_sent() -> None:
         except GatewayError as error:
             told.append(error)
 
-    async with line_to(Silent(), timeout=0.2) as line, trio.open_nursery() as nursery:
+    async with line_to(Silent(), seconds=0.2) as line, trio.open_nursery() as nursery:
         nursery.start_soon(post, line)
         nursery.start_soon(post, line)
     assert sorted(type(error).__name__ for error in told) == ["InDoubt", "NotSent"]
