@@ -59,6 +59,7 @@ LIBRARIES: Final[Mapping[str, set[str]]] = {
     "jinja2": {"reports", "dashboard"},
     "markupsafe": {"reports", "dashboard"},
     "xlsxwriter": {"reports"},
+    "h11": {"gateway"},
     # The service hands the simulator's pushes their client; devices are spoken to in the gateway.
     "httpx": {"gateway", "simulator", "service"},
     "phonenumbers": {"lists"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -235,7 +236,10 @@ async def _write_down(run: Run, chance: _Chance, turn: Turn) -> Claimed:
         gateway.probes += 1
         gateway.last_probe = chance.now
     note_dealt(gateway, campaign, (grant.port for grant in turn.grants), claimed)
+    given: Counter[int] = Counter()
     for task in claimed:
-        port = gateway.ports[task.port]
-        port.window = port.window.holding(port.window.queued + task.size, chance.now)
+        given[task.port] += task.size
+    for number, messages in given.items():
+        port = gateway.ports[number]
+        port.window = port.window.holding(port.window.queued + messages, chance.now)
     return claimed, None

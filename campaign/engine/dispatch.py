@@ -10,7 +10,7 @@ from campaign.engine.answers import Effects, settle_first_post, settle_legacy
 from campaign.engine.claiming import claim
 from campaign.engine.device import Gateway
 from campaign.engine.hours import goes_on, sending_now, still_open
-from campaign.engine.order import in_turn, read_backlog
+from campaign.engine.order import in_turn, read_backlog, read_queue
 from campaign.engine.preempting import load_of, overtake
 from campaign.engine.repacing import take_over_recalled
 from campaign.engine.runtime import Instant, Run
@@ -21,7 +21,6 @@ from campaign.engine.wire import request_body
 from campaign.gateway.line import SESSION_ENDED
 from campaign.planner.states import TaskState
 from campaign.protocol.device_codec import decode_task
-from campaign.store.backlog import queued
 from campaign.store.claims import ClaimedTask, reclaim_planned
 from campaign.store.gateways import update_gateway
 from campaign.store.tasks import mark_planned
@@ -52,7 +51,7 @@ async def dispatch(run: Run, gateway: Gateway) -> None:
 async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     """One claim and post; (False, when to look again) if nothing may be sent now."""
     began = run.instant()
-    queue = await run.store.read(queued, gateway.id)
+    queue = await read_queue(run, gateway)
     if any(row.state is TaskState.PLANNED for row in queue):
         again = await run.write(
             reclaim_planned,
@@ -71,8 +70,9 @@ async def _turn(run: Run, gateway: Gateway) -> tuple[bool, float | None]:
     gateway.usages.clear()
     gateway.changes += 1
     take_over_recalled(gateway)
+    now = run.env.monotonic()
     for port in gateway.ports.values():
-        port.window = port.window.holding(load.all.get(port.number, 0), run.env.monotonic())
+        port.window = port.window.holding(load.all.get(port.number, 0), now)
     left = await read_backlog(run)
     for campaign in in_turn(run, gateway, left.work):
         claimed, wake_at = await claim(run, gateway, campaign, load)

@@ -117,9 +117,9 @@ def still_open(run: Run, claimed: Sequence[ClaimedTask]) -> bool:
     """Before the first byte: whether the windows they were claimed in are still open. The clock
     may have been set, or this machine have slept, since their intent was committed."""
     wall = run.env.wall()
-    for task in claimed:
-        campaign = run.campaigns.get(task.campaign_id)
-        if campaign is not None and task.lane not in campaign.picture(wall).open:
+    for campaign_id, lane in {(task.campaign_id, task.lane) for task in claimed}:
+        campaign = run.campaigns.get(campaign_id)
+        if campaign is not None and lane not in campaign.picture(wall).open:
             return False
     return True
 
@@ -127,9 +127,8 @@ def still_open(run: Run, claimed: Sequence[ClaimedTask]) -> bool:
 def goes_on(run: Run, campaign: Campaign, claimed: Sequence[ClaimedTask]) -> bool:
     """After the answer: whether what was just posted of a campaign may start by now."""
     wall = run.env.wall()
-    return all(
-        campaign.may_go_on(task.lane, wall) for task in claimed if task.campaign_id == campaign.id
-    )
+    lanes = {task.lane for task in claimed if task.campaign_id == campaign.id}
+    return all(campaign.may_go_on(lane, wall) for lane in lanes)
 
 
 def answered_in_time(run: Run, gateway: Gateway, campaign: Campaign, lane: int) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from campaign.engine.campaign import Campaign
 from campaign.engine.device import Gateway
@@ -12,17 +13,38 @@ from campaign.engine.runtime import Run
 from campaign.engine.tokens import ready_at
 from campaign.planner.shares import Contender
 from campaign.planner.states import CampaignState
-from campaign.store.backlog import Backlog, Work, backlog
+from campaign.store.backlog import Backlog, Queued, Work, backlog, queued
 
 _HALTED = (CampaignState.PAUSED, CampaignState.CANCELLED, CampaignState.FINISHED)
 
 
 async def read_backlog(run: Run) -> Backlog:
     """What the target campaigns have left; read again only after something was written."""
-    key = (run.commits, frozenset(run.targets))
+    key = _as_of(run)
     if run.backlog is None or run.backlog[0] != key:
         run.backlog = key, await run.store.read(backlog, sorted(run.targets))
     return run.backlog[1]
+
+
+async def read_queue(run: Run, gateway: Gateway) -> Sequence[Queued]:
+    """What the gateway holds. The backlog that the same turn asks for next comes along where it
+    must be read again: every reading is a hand-over to the ledger's thread and back."""
+    key = _as_of(run)
+    if run.backlog is not None and run.backlog[0] == key:
+        return await run.store.read(queued, gateway.id)
+    queue, left = await run.store.read(_queue_and_backlog, gateway.id, sorted(run.targets))
+    run.backlog = key, left
+    return queue
+
+
+def _as_of(run: Run) -> Hashable:
+    return run.commits, frozenset(run.targets)
+
+
+def _queue_and_backlog(
+    conn: sqlite3.Connection, gateway_id: int, campaign_ids: Collection[int]
+) -> tuple[Sequence[Queued], Backlog]:
+    return queued(conn, gateway_id), backlog(conn, campaign_ids)
 
 
 def in_turn(run: Run, gateway: Gateway, work: Mapping[int, Work]) -> list[Campaign]:

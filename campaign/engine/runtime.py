@@ -109,6 +109,8 @@ class Run:
     heard: dict[int, frozenset[int]] = field(default_factory=dict)
     """Earlier runs that reports of a device reached, by its gateway id: what it holds of theirs
     proves nothing of this run's way back, but puts nothing more at risk either."""
+    folded_to: int | None = None
+    """The inbox row up to which this run has folded; None: the ledger is to be asked."""
     inbox_every: float = 0.2
     """Seconds: how often the inbox is looked at should a wake-up have got lost."""
     seen: dict[Hashable, Panorama] = field(default_factory=dict)

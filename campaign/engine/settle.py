@@ -43,7 +43,7 @@ from campaign.store.journal import (
     read_meta,
     write_meta,
 )
-from campaign.store.lineage import refuse_old
+from campaign.store.lineage import refuse_old, why_old
 from campaign.store.sims import fell_back, store_states
 from campaign.store.sweeping import fold_reports
 
@@ -59,6 +59,8 @@ class _Effects:
     fell_back: set[int] = field(default_factory=set)
     """Devices whose sequences fell: they may have restarted."""
     pushed: set[int] = field(default_factory=set)
+    is_old: bool = False
+    """The ledger turned out to be an older copy."""
 
     def of(self, gateway_id: int) -> Folded:
         return self.folded.setdefault(gateway_id, Folded())
@@ -72,8 +74,11 @@ async def settle(run: Run) -> None:
     while True:
         mark = run.inbox_bell.mark()
         version = run.inbox.data_version()
-        while await fold_batch(run):
-            await run.store.read(refuse_old)
+        more = True
+        while more:
+            more, is_old = await fold_batch(run)
+            if is_old:
+                await run.store.read(refuse_old)
         while run.inbox.data_version() == version:
             if await run.inbox_bell.wait(mark, run.env.monotonic() + run.inbox_every):
                 break
@@ -82,16 +87,21 @@ async def settle(run: Run) -> None:
 async def fold_all(run: Run) -> None:
     """Fold the whole inbox: before the first intent of a run."""
     await run.write(_begin_again_if_replaced, run.inbox)
-    while await fold_batch(run):
-        pass
+    run.folded_to = None
+    more = True
+    while more:
+        more, _ = await fold_batch(run)
 
 
-async def fold_batch(run: Run) -> bool:
-    """Fold the next rows; False when there are none left."""
-    cursor = await run.store.read(inbox_cursor, run.inbox.file_id, run.inbox.last_id())
-    rows = run.inbox.rows_after(cursor, _BATCH)
+async def fold_batch(run: Run) -> tuple[bool, bool]:
+    """Fold the next rows; tells whether there may be more of them, and whether they proved that
+    this ledger is an older copy."""
+    if run.folded_to is None:
+        read = run.store.read(inbox_cursor, run.inbox.file_id, run.inbox.last_id())
+        run.folded_to = await read
+    rows = run.inbox.rows_after(run.folded_to, _BATCH)
     if not rows:
-        return False
+        return False, False
     pushes = [(row, _decode(row)) for row in rows]
     senders = who_opts_out(
         message for _, push in pushes if isinstance(push, RecvSms) for message in push.messages
@@ -100,9 +110,10 @@ async def fold_batch(run: Run) -> bool:
         numbers = await run.store.read(known_numbers, senders)
         keep_optouts(run.optouts, run.now_ms(), numbers)
     effects = await run.write(_fold, run.now_ms(), run.inbox.file_id, pushes, _retry_wait(run))
+    run.folded_to = rows[-1].id
     _act_on(run, effects, rows, opted_out=bool(senders))
     await trio.lowlevel.checkpoint()
-    return True
+    return len(rows) == _BATCH, effects.is_old
 
 
 def inbox_cursor(conn: sqlite3.Connection, file_id: str, last_id: int) -> int:
@@ -205,6 +216,7 @@ def _fold(
         conn,
         {"inbox_file": file_id, "inbox_cursor": str(last.id), "inbox_mark": _mark_of(last)},
     )
+    effects.is_old = why_old(conn) is not None
     return effects
 
 

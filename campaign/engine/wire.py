@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from campaign.engine.campaign import Campaign
 from campaign.engine.device import Gateway
@@ -21,27 +22,31 @@ _MANY = 10_000
 def builder(
     campaign: Campaign, settings: Settings, files: str
 ) -> Callable[[int, int, Sequence[str], str | None], tuple[bytes, str]]:
-    interval = campaign.options.parsed_interval
     options = campaign.options
+    interval = options.parsed_interval
+    intvl = interval.wire if interval is not None else ""
+    smstype, smstitle, dr = int(options.is_mms), options.subject or "", int(options.receipts)
+    period = round(settings.task_report_period)
+    on_port = lru_cache(maxsize=None)(WirePort)  # as many as a gateway has
 
     def build(tid: int, port: int, numbers: Sequence[str], text: str | None) -> tuple[bytes, str]:
         sms = campaign.text if text is None else text
         body = encode_task(
             Task(
                 tid=tid,
-                port=WirePort(port),
+                port=on_port(port),
                 to=tuple(f"+{n}" for n in numbers) if settings.keep_plus else tuple(numbers),
                 sms=sms,
                 chs=settings.chs,
-                coding=0 if options.is_mms else _coding(sms, settings),
-                smstype=int(options.is_mms),
-                smstitle=options.subject or "",
+                coding=0 if smstype else _coding(sms, settings),
+                smstype=smstype,
+                smstitle=smstitle,
                 smsc=settings.smsc,
-                intvl=interval.wire if interval is not None else "",
+                intvl=intvl,
                 tmo=settings.send_timeout,
-                dr=int(campaign.options.receipts),
+                dr=dr,
                 sr_cnt=settings.task_report_count,
-                sr_prd=round(settings.task_report_period),
+                sr_prd=period,
             )
         )
         return body, task_digest(_on_the_wire(body, files))

@@ -17,7 +17,7 @@ import trio
 from campaign.env import Env
 from campaign.errors import CredentialsRefused, GatewayError, NotSent, RemoteProtocolError
 from campaign.gateway.concealing import concealed
-from campaign.protocol.codec import decode_answer, decode_task_status
+from campaign.protocol.codec import decode_answer, decode_task_status, plain_code
 from campaign.protocol.codes import CodeClass, classify_first_post
 from campaign.protocol.session import (
     HANDSHAKE,
@@ -84,6 +84,9 @@ def refuses_us(raw: bytes) -> str | None:
 
     An answer that judges single tasks is no such refusal, whatever its own code.
     """
+    code = plain_code(raw)
+    if code is not None and classify_first_post(code) is not CodeClass.CREDENTIALS:
+        return None  # every answer comes by here: most are read once, by the caller alone
     try:
         answer = decode_answer(raw)
         if classify_first_post(answer.code) is not CodeClass.CREDENTIALS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import httpx
@@ -15,6 +16,7 @@ import trio
 
 from campaign.errors import CredentialsRefused, InDoubt, NotSent, RemoteProtocolError
 from campaign.gateway.credentials import SignIn, refuses_us
+from campaign.gateway.onetime import OneTimeTransport
 from campaign.protocol.messages import Answer
 from campaign.protocol.session import Session
 
@@ -29,20 +31,46 @@ _NOT_SENT = (
     httpx.InvalidURL,
 )
 _JSON = "application/json;charset=utf-8"
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "campaign"}
 _MOST_REFUSALS = 3
 
 SESSION_ENDED = "its session ended"
 """Why a post was not sent where only the session was refused: no trouble with the device."""
 
 
-def _trust(url: str, ca_file: str | None) -> ssl.SSLContext | bool:
+def _trust(url: str, ca_file: str | None) -> ssl.SSLContext:
     """Whom a line believes. One without TLS believes nobody: to read the system's authorities,
     once for each connection, would take a quarter of a second of every start."""
     if ca_file:
         return ssl.create_default_context(cafile=ca_file)
     if url.lower().startswith("http:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return True
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _connections(url: str, ca_file: str | None) -> tuple[httpx.AsyncBaseTransport, ...]:
+    """One that is kept and one that is not: a device has no more than two to give."""
+    trust = _trust(url, ca_file)
+    one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    kept = httpx.AsyncHTTPTransport(verify=trust, trust_env=False, limits=one)
+    return kept, OneTimeTransport(trust)
+
+
+def _address(base: str, path: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    return httpx.URL(base + path, params=dict(query))
+
+
+async def _answer(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """One exchange, its answer read to the end. Without httpx's client between: of what it does,
+    cookies and redirects are not for devices, and the rest is most of what a post costs."""
+    response = await transport.handle_async_request(request)
+    response.request = request
+    try:
+        await response.aread()
+    except BaseException:
+        await response.aclose()
+        raise
+    return response
 
 
 class _SignatureRefused(Exception):
@@ -77,24 +105,19 @@ class Line:
         self._base = url.rstrip("/")
         self._refused_posts = 0
         self._turn = trio.Lock()
-        verify = _trust(self._base, ca_file)
-
-        def client(kept: int) -> httpx.AsyncClient:
-            # httpx's own timeouts tell a connection never made from one that went silent; the
-            # deadline around every call holds where a transport ignores them
-            return httpx.AsyncClient(
-                verify=verify,
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx.Timeout(timeout, connect=timeout * 0.9, pool=timeout * 0.9),
-                limits=httpx.Limits(max_connections=1, max_keepalive_connections=kept),
-                transport=transport,
-            )
-
-        # one connection each: a device has no more than two to give
-        self._kept, self._fresh = client(1), client(0)
+        self._closed = False
+        # signed by user and password, every post goes to the same one
+        self._address = lru_cache(maxsize=8)(partial(_address, self._base))
+        # httpx's own timeouts tell a connection never made from one that went silent; the
+        # deadline around every call holds where a transport ignores them
+        times = httpx.Timeout(timeout, connect=timeout * 0.9, pool=timeout * 0.9)
+        self._extensions = {"timeout": times.as_dict()}
+        self._kept, self._fresh = (
+            (transport, transport) if transport is not None else _connections(self._base, ca_file)
+        )
 
     async def aclose(self) -> None:
+        self._closed = True
         await self._kept.aclose()
         await self._fresh.aclose()
 
@@ -204,17 +227,21 @@ class Line:
         *,
         fresh: bool,
     ) -> bytes:
-        client = self._fresh if fresh else self._kept
-        if client.is_closed:  # its gateway was changed, or the run is ending
+        if self._closed:  # its gateway was changed, or the run is ending
             raise NotSent(self.name, "its line is closed")
-        headers = {"Connection": "close"} if fresh else {}
+        headers = {**_HEADERS, "Connection": "close" if fresh else "keep-alive"}
         if kind is not None:
             headers["Content-Type"] = kind
         try:
             with trio.fail_after(self.timeout):
-                response = await client.request(
-                    method, self._base + path, params=dict(query), content=content, headers=headers
+                request = httpx.Request(
+                    method,
+                    self._address(path, tuple(query.items())),
+                    headers=headers,
+                    content=content,
+                    extensions=self._extensions,
                 )
+                response = await _answer(self._fresh if fresh else self._kept, request)
         except _NOT_SENT as error:
             # its own text may hold the URL's password
             raise NotSent(self.name, _words(error)) from None

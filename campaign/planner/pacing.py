@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 FIRST_WINDOW = 10
 """Messages queued on a port of unknown pace: about a minute at the six seconds a SIM needs."""
@@ -51,8 +52,7 @@ class Bucket:
         return Bucket(min(self.next_at, now + gap))
 
 
-@dataclass(frozen=True)
-class PortWindow:
+class PortWindow(NamedTuple):
     """How many messages may be outstanding on one port, from its measured pace.
 
     Grows at most fourfold per measurement: the first figures are drowned in report delay.
@@ -77,8 +77,10 @@ class PortWindow:
         """The window with what the ledger says is in flight there."""
         if not queued:
             return PortWindow(size=self.size, seconds=self.seconds)
+        if queued == self.queued and self.busy_since is not None:
+            return self
         busy_since = now if self.busy_since is None else self.busy_since
-        return replace(self, queued=queued, busy_since=busy_since)
+        return PortWindow(self.size, queued, busy_since, self.done, self.seconds)
 
     def finished(self, count: int, now: float, port_window: float, limit: int) -> PortWindow:
         """`count` more messages are final.
@@ -90,7 +92,7 @@ class PortWindow:
         done, left = self.done + count, max(0, self.queued - count)
         elapsed = now - self.busy_since
         if elapsed <= 0 or (left and done < self.size / 2):
-            return replace(self, done=done, queued=left)
+            return PortWindow(self.size, left, self.busy_since, done, self.seconds)
         wanted = min(done / elapsed * port_window, self.size * _GROWTH)
         # one waits while one is on air: a slow port would stand idle from report to post
         size = max(1, min(max(_LEAST, math.ceil(wanted)), limit))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from campaign.planner.lanes import Lane
 from campaign.planner.places import place_of
@@ -15,8 +16,7 @@ from campaign.planner.routes import ANYWHERE, may_serve
 from campaign.planner.routing import Shut
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A port as routes see it. `open` says that it could send for the campaign now, were it not
     busy; `sim` is the ledger's name of the SIM in use."""
 

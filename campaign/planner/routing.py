@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from campaign.planner.places import place_of
 from campaign.planner.split import Grant
@@ -34,8 +35,7 @@ class Shut:
     until: float | None = None
 
 
-@dataclass(frozen=True)
-class PortFacts:
+class PortFacts(NamedTuple):
     """One port as the dispatcher knows it. Times are on the monotonic clock."""
 
     port: int
@@ -57,8 +57,7 @@ class PortFacts:
     """Of the outstanding, messages of runs that no report has reached; None: all."""
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """What one port waits for, and until when (None: until something happens)."""
 
     port: int

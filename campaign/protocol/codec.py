@@ -123,6 +123,24 @@ def decode_answer(body: bytes) -> Answer:
     return Answer(code=code, reason=reason)
 
 
+class _Coded(msgspec.Struct):
+    code: int
+
+
+_TOO_LARGE_A_CODE: Final = 10**9
+_decode_coded: Final = msgspec.json.Decoder(_Coded).decode
+
+
+def plain_code(body: bytes) -> int | None:
+    """The code of an answer where it is written as an integer, read without the rest of it; None
+    where only `decode_answer` can tell."""
+    try:
+        code = _decode_coded(body).code
+    except (ValueError, RecursionError):
+        return None
+    return code if abs(code) < _TOO_LARGE_A_CODE else None
+
+
 def decode_task_status(body: bytes) -> TaskStatus:
     """The answer to a send request. A top-level success accepts nothing by itself, and a task with
     two different verdicts has none: it is in `odd`."""

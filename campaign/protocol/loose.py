@@ -20,7 +20,7 @@ Json: TypeAlias = dict[str, Any]
 MAX_BODY: Final = 10_000_000
 MAX_DEPTH: Final = 64
 _MAX_INT: Final = 2**63
-_MAX_PORT_TEXT: Final = 64  # so that what is remembered stays small
+_MAX_KNOWN_TEXT: Final = 64  # so that what is remembered stays small
 _DIGITS: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _LEADING: Final = re.compile(r"\s*([+-]?[0-9]{1,9})(?![0-9])")
 _NOT_DIGIT: Final = re.compile(r"[^0-9]+")
@@ -111,8 +111,16 @@ def raw_json(value: object) -> str:
 def leading(value: object) -> tuple[int | None, str]:
     """The leading integer of a status (`3`, `"3"`, `"3 OK"`) and the whole text."""
     text = as_text(value)
+    return (_leading(text) if len(text) <= _MAX_KNOWN_TEXT else _read_leading(text)), text
+
+
+def _read_leading(text: str) -> int | None:
     match = _LEADING.match(text)
-    return (int(match[1]) if match else None), text
+    return int(match[1]) if match else None
+
+
+_leading: Final = lru_cache(maxsize=4096)(_read_leading)
+"""Remembered: an answer repeats its few verdicts in every row."""
 
 
 def as_digits(value: object) -> str:
@@ -128,7 +136,7 @@ def as_digits(value: object) -> str:
 def as_port(value: object) -> Port | None:
     """A port in any notation; None when it is none."""
     if type(value) is str:
-        return _port(value) if len(value) <= _MAX_PORT_TEXT else None
+        return _port(value) if len(value) <= _MAX_KNOWN_TEXT else None
     if type(value) is int:
         return _port(str(value)) if 0 < value < _MAX_INT else None
     if type(value) is float:  # an unquoted 1.01; the slot always has two digits, so 1.1 was 1.10

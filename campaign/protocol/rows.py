@@ -59,8 +59,9 @@ def task_report(item: object) -> TaskReport | None:
     """One element of `rpts`; None without a task id."""
     if type(item) is not dict or (tid := as_int(item.get("tid"))) is None:
         return None
-    sdr, odd_sdr = decoded(items_of(item.get("sdr")), sent_row)
-    fdr, odd_fdr = decoded(items_of(item.get("fdr")), failed_row)
+    sent, failed = item.get("sdr"), item.get("fdr")
+    sdr, odd_sdr = ((), ()) if sent is None else decoded(items_of(sent), sent_row)
+    fdr, odd_fdr = ((), ()) if failed is None else decoded(items_of(failed), failed_row)
     return TaskReport(
         tid=tid,
         sending=as_int(item.get("sending")),
@@ -143,6 +144,8 @@ def agreed(verdicts: tuple[Verdict, ...]) -> tuple[tuple[Verdict, ...], tuple[st
 
     Taking either could release a message that the device has, or lose one that it has not.
     """
+    if len({item.tid for item in verdicts}) == len(verdicts):
+        return verdicts, ()
     codes: dict[int, set[int]] = {}
     for item in verdicts:
         codes.setdefault(item.tid, set()).add(item.code)

@@ -36,14 +36,11 @@ def check_task(task: Task) -> None:
 def _check_recipients(task: Task) -> None:
     if not task.to:
         raise _refusal(task, "has no recipient")
-    seen: set[str] = set()
     for number in task.to:
         if not _NUMBER.fullmatch(number):
             raise _refusal(task, f"has a recipient that is no number: {number[:40]!r}")
-        digits = number.removeprefix("+")
-        if digits in seen:
-            raise _refusal(task, "names a recipient twice")
-        seen.add(digits)
+    if len(task.to) > 1 and len({number.removeprefix("+") for number in task.to}) < len(task.to):
+        raise _refusal(task, "names a recipient twice")
 
 
 def _check_content(task: Task) -> None:
@@ -59,6 +56,11 @@ def _check_content(task: Task) -> None:
         raise _refusal(task, f"has an SMSC that is no number: {task.smsc[:40]!r}")
     if task.smstype != 1 and (task.attachments or task.smstitle):
         raise _refusal(task, "is an SMS with an MMS title or attachments")
+    if task.attachments:
+        _check_attachments(task)
+
+
+def _check_attachments(task: Task) -> None:
     if len(task.attachments) > MAX_ATTACHMENTS:
         raise _refusal(task, f"has more than {MAX_ATTACHMENTS} attachments")
     for attachment in task.attachments:
@@ -76,9 +78,9 @@ def _check_cadence(task: Task) -> None:
             raise _refusal(task, f"has intvl {task.intvl!r}; write 500 or 500-2000 milliseconds")
     if task.tmo < 1:
         raise _refusal(task, f"has tmo {task.tmo}, less than a second")
-    for name in ("sdr", "fdr", "dr"):
-        if getattr(task, name) not in (0, 1):
-            raise _refusal(task, f"has {name} {getattr(task, name)!r}, which is neither 0 nor 1")
+    for name, value in (("sdr", task.sdr), ("fdr", task.fdr), ("dr", task.dr)):
+        if value not in (0, 1):
+            raise _refusal(task, f"has {name} {value!r}, which is neither 0 nor 1")
     if task.sr_prd is not None and task.sr_prd < 1:
         raise _refusal(task, f"has sr_prd {task.sr_prd}, which switches reports off")
     if task.sr_cnt is not None and task.sr_cnt < 1:
@@ -114,28 +116,32 @@ def task_fields(task: Task, notation: Notation) -> Json:
     fields["sms"] = _base64(task.sms.encode()) if base64_text else task.sms
     if base64_text:
         fields["chs"] = task.chs
-    for name, default in _DEFAULTS:
-        value = getattr(task, name)
-        if value != default:
-            fields[name] = value
+    if task.coding:
+        fields["coding"] = task.coding
+    if task.smstype:
+        fields["smstype"] = task.smstype
+    if task.smstitle:
+        fields["smstitle"] = task.smstitle
+    if task.smsc:
+        fields["smsc"] = task.smsc
+    if task.intvl:
+        fields["intvl"] = task.intvl
+    if task.tmo != _DEVICE_TMO:
+        fields["tmo"] = task.tmo
     if task.attachments:
         fields["attachments"] = write_attachments(task.attachments)
-    fields.update(sdr=task.sdr, fdr=task.fdr, dr=task.dr)
-    for name in ("sr_prd", "sr_cnt"):
-        value = getattr(task, name)
-        if value is not None:
-            fields[name] = value
+    fields["sdr"] = task.sdr
+    fields["fdr"] = task.fdr
+    fields["dr"] = task.dr
+    if task.sr_prd is not None:
+        fields["sr_prd"] = task.sr_prd
+    if task.sr_cnt is not None:
+        fields["sr_cnt"] = task.sr_cnt
     return fields
 
 
-_DEFAULTS: Final = (
-    ("coding", 0),
-    ("smstype", 0),
-    ("smstitle", ""),
-    ("smsc", ""),
-    ("intvl", ""),
-    ("tmo", 30),
-)
+_DEVICE_TMO: Final = 30
+"""Seconds: what a device waits for a message where a task does not say."""
 
 
 def write_attachments(attachments: tuple[Attachment, ...]) -> str:

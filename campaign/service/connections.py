@@ -24,10 +24,11 @@ from typing import Any, cast
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
 from hypercorn.utils import wrap_app
+
+from campaign.service.answering import WholeAnswers
 
 App = Callable[..., Awaitable[None]]
 """An ASGI application; Starlette and Hypercorn each have their own exact type for it."""
@@ -143,10 +144,12 @@ class _Connection:
         self._stream = stream
         self._limits = limits
         self._requests = 0
+        self._held: bytearray | None = None
         self._in_head = True
         self._reading = trio.CancelScope(deadline=trio.current_time() + limits.head)
         self._life = trio.CancelScope()
-        # one for each connection: its end is how Hypercorn's idle timer is told to stop
+        self._server: WholeAnswers
+        # one for each connection: Hypercorn closes it after its answer once this has ended
         self._context = WorkerContext(None)
 
     @property
@@ -169,9 +172,10 @@ class _Connection:
         with self._life:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._close_when_cancelled)
-                await TCPServer(
+                self._server = WholeAnswers(
                     wrapped, config, self._context, ConnectionState({}), cast(Any, self)
                 )
+                await self._server
                 nursery.cancel_scope.cancel()
 
     def end(self) -> None:
@@ -180,8 +184,12 @@ class _Connection:
 
     async def finish(self) -> None:
         await self._context.terminated.set()
+        if not self.busy:
+            self._reading.cancel()
 
     async def receive_some(self, most: int) -> bytes:
+        if self._context.terminated.is_set() and not self.busy:
+            raise trio.TooSlowError
         self._reading = trio.CancelScope(deadline=self._reading.deadline)
         data = b""
         try:
@@ -196,6 +204,12 @@ class _Connection:
             self._in_head = True
             self._reading.deadline = trio.current_time() + self._limits.head
         return bytes(data)
+
+    def holds_back(self, data: bytes) -> bool:
+        """Whether there is nothing to be sent now: no data, or a head whose body comes at once."""
+        if self._held is not None:
+            self._held += data
+        return self._held is not None or not data
 
     async def send_all(self, data: bytes) -> None:
         # Hypercorn shields this from cancellation: only a deadline in here, or closing, ends it
@@ -230,7 +244,7 @@ class _Connection:
             if _FRAMINGS.issubset(name.lower() for name, _ in scope["headers"]):
                 await _refuse_framing(send)
                 return
-            await app(scope, receive, send)
+            await app(scope, receive, self._server.whole(send))
         finally:
             self._requests -= 1
             if not self.busy:  # a head that began meanwhile has the idle time

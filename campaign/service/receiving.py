@@ -9,6 +9,7 @@ from functools import partial
 import trio
 
 from campaign.errors import CampaignError, first_of
+from campaign.service.garbage import collected_rarely
 from campaign.service.ledger import read_any_version
 from campaign.service.listening import listen
 from campaign.service.locks import is_held
@@ -33,22 +34,23 @@ async def run_receiver(
     and no task is live."""
     failure: CampaignError | None = None
     try:
-        async with trio.open_nursery() as nursery:
-            binding = await nursery.start(
-                partial(
-                    listen,
-                    site.paths,
-                    env=site.env,
-                    tokens=lambda: _tokens(site),
-                    finished=lambda: _finished(site),
-                    address=address,
-                    public_url=public_url,
-                    allow=allow,
-                    automatic=automatic,
-                    linger=_LINGER,
+        with collected_rarely():
+            async with trio.open_nursery() as nursery:
+                binding = await nursery.start(
+                    partial(
+                        listen,
+                        site.paths,
+                        env=site.env,
+                        tokens=lambda: _tokens(site),
+                        finished=lambda: _finished(site),
+                        address=address,
+                        public_url=public_url,
+                        allow=allow,
+                        automatic=automatic,
+                        linger=_LINGER,
+                    )
                 )
-            )
-            say(f"receiving on http://{shown(binding.host, binding.port)}")
+                say(f"receiving on http://{shown(binding.host, binding.port)}")
     except* CampaignError as group:
         failure = first_of(group)
     if failure is not None:

@@ -14,7 +14,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import trio
@@ -84,7 +84,7 @@ class _Job:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     writes: bool
-    done: trio.Event = field(default_factory=trio.Event)
+    waiter: trio.lowlevel.Task | None = None
     result: Any = None
     error: BaseException | None = None
 
@@ -125,9 +125,9 @@ class ThreadStore:
     async def _submit(self, job: _Job) -> Any:
         if not self._open:  # nobody would answer, and the wait below cannot be cancelled
             raise StoreError("the ledger's door is closed")
-        self._jobs.put(job)
-        with trio.CancelScope(shield=True):
-            await job.done.wait()
+        job.waiter = trio.lowlevel.current_task()
+        self._jobs.put(job)  # answered by way of the loop: not before this task waits
+        await trio.lowlevel.wait_task_rescheduled(_not_now)
         if isinstance(job.error, sqlite3.Error):
             what = "refused a write" if job.writes else "could not be read"
             raise StoreError(f"the ledger {what}: {told(job.error)}") from job.error
@@ -194,4 +194,10 @@ class ThreadStore:
 
 def _wake(jobs: list[_Job]) -> None:
     for job in jobs:
-        job.done.set()
+        if job.waiter is not None:
+            trio.lowlevel.reschedule(job.waiter)
+
+
+def _not_now(_raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+    """Who waits for the ledger is not cancelled before it knows what became durable."""
+    return trio.lowlevel.Abort.FAILED
