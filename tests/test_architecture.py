@@ -390,6 +390,7 @@ def _named(rule: Rule) -> str:
     return rule.__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES, ids=_named)
 def test_in_this_project(rule: Rule) -> None:
     complaints = sorted(set(rule(project())))
