@@ -19,7 +19,7 @@ from campaign.protocol.codes import PortCode
 from campaign.protocol.messages import PortState
 from campaign.store.gateways import GatewayRow
 
-if TYPE_CHECKING:  # httpx behind it is a fifth of what a command loads to start
+if TYPE_CHECKING:  # httpx behind it is a tenth of the start of a command
     from campaign.gateway.client import Device
 
 _LONGEST_REST = 3600.0

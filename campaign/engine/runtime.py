@@ -27,7 +27,7 @@ from campaign.store.gateways import GatewayRow
 from campaign.store.inbox import InboxRow
 from campaign.store.journal import check_epoch
 
-if TYPE_CHECKING:  # httpx behind it is a fifth of what a command loads to start
+if TYPE_CHECKING:  # httpx behind it is a tenth of the start of a command
     from campaign.gateway.client import Device
 
 

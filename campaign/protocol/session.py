@@ -102,7 +102,7 @@ def unseal(crypt: Crypt, key: bytes, body: bytes) -> bytes:
 
 
 def _rc4(key: bytes) -> ARC4Cipher:
-    # the ciphers load a fifth of what a command without any does: only who uses them waits
+    # the ciphers are an eighth of the start of a command: only who uses them waits
     from Crypto.Cipher import ARC4
 
     return ARC4.new(key)
