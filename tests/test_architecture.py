@@ -78,6 +78,7 @@ LIBRARIES: Final[Mapping[str, set[str]]] = {
 LAZY: Final = {
     ("lists", "phonenumbers.timezone"): "half a megabyte that most lists never ask for",
     ("lists", "openpyxl"): "an extra: without it, only spreadsheets are refused",
+    ("protocol", "Crypto.Cipher"): "slow to load, and few commands encrypt anything",
     ("reports", "xlsxwriter"): "an extra: without it, only this one export is refused",
     ("reports", "campaign.reports.html_export"): "jinja2 is slow to load; all else does without",
     ("reports", "campaign.reports.load_html"): "jinja2 is slow to load; all else does without",
@@ -390,6 +391,7 @@ def _named(rule: Rule) -> str:
     return rule.__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES, ids=_named)
 def test_in_this_project(rule: Rule) -> None:
     complaints = sorted(set(rule(project())))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
 
 from campaign.engine.bell import Bell
-from campaign.gateway.client import Device
 from campaign.planner.pacing import Bucket, PortWindow
 from campaign.planner.quotas import Usage
 from campaign.planner.reach import Ground, Place
@@ -18,6 +18,9 @@ from campaign.planner.switching import SlotSim
 from campaign.protocol.codes import PortCode
 from campaign.protocol.messages import PortState
 from campaign.store.gateways import GatewayRow
+
+if TYPE_CHECKING:  # httpx behind it is a tenth of the start of a command
+    from campaign.gateway.client import Device
 
 _LONGEST_REST = 3600.0
 

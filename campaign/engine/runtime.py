@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 import trio
 
@@ -15,7 +15,6 @@ from campaign.engine.bell import Bell
 from campaign.engine.campaign import Campaign
 from campaign.engine.device import Gateway, Panorama, Port
 from campaign.env import Env
-from campaign.gateway.client import Device
 from campaign.planner.limits import Limits
 from campaign.planner.routing import active_slots
 from campaign.planner.settings import Settings, with_overrides
@@ -27,6 +26,9 @@ from campaign.store.door import Store
 from campaign.store.gateways import GatewayRow
 from campaign.store.inbox import InboxRow
 from campaign.store.journal import check_epoch
+
+if TYPE_CHECKING:  # httpx behind it is a tenth of the start of a command
+    from campaign.gateway.client import Device
 
 
 class ReadsInbox(Protocol):

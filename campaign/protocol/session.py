@@ -10,11 +10,13 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
-
-from Crypto.Cipher import AES, ARC4
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from campaign.errors import LocalProtocolError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from Crypto.Cipher._mode_ecb import EcbMode
+    from Crypto.Cipher.ARC4 import ARC4Cipher
 
 HANDSHAKE: Final = "/crypt_sess.json"
 DEFAULT_EXPIRES: Final = 180
@@ -23,7 +25,8 @@ DEFAULT_EXPIRES: Final = 180
 AuthOrder = Literal["spec", "seq-first"]
 AUTH_ORDERS: Final[tuple[AuthOrder, ...]] = get_args(AuthOrder)
 
-_BLOCK: Final = AES.block_size
+_BLOCK: Final = 16
+"""Bytes of an AES block."""
 
 
 class Crypt(enum.StrEnum):
@@ -74,10 +77,10 @@ def seal(crypt: Crypt, key: bytes, body: bytes) -> bytes:
         case Crypt.XOR:
             return _xor(key, body)
         case Crypt.RC4:
-            return ARC4.new(key).encrypt(body)
+            return _rc4(key).encrypt(body)
         case Crypt.AES_ECB:
             padded = body + b"\0" * (_BLOCK - len(body) % _BLOCK)
-            return AES.new(key, AES.MODE_ECB).encrypt(padded)
+            return _aes(key).encrypt(padded)
 
 
 def unseal(crypt: Crypt, key: bytes, body: bytes) -> bytes:
@@ -91,11 +94,24 @@ def unseal(crypt: Crypt, key: bytes, body: bytes) -> bytes:
         case Crypt.XOR:
             return _xor(key, body)
         case Crypt.RC4:
-            return ARC4.new(key).decrypt(body)
+            return _rc4(key).decrypt(body)
         case Crypt.AES_ECB:
             if len(body) % _BLOCK:
                 raise RemoteProtocolError(f"{len(body)} bytes are no AES blocks")
-            return _unpadded(AES.new(key, AES.MODE_ECB).decrypt(body))
+            return _unpadded(_aes(key).decrypt(body))
+
+
+def _rc4(key: bytes) -> ARC4Cipher:
+    # the ciphers are an eighth of the start of a command: only who uses them waits
+    from Crypto.Cipher import ARC4
+
+    return ARC4.new(key)
+
+
+def _aes(key: bytes) -> EcbMode:
+    from Crypto.Cipher import AES  # lazily, as above
+
+    return AES.new(key, AES.MODE_ECB)
 
 
 def _xor(key: bytes, body: bytes) -> bytes:

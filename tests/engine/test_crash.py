@@ -40,6 +40,7 @@ async def test_a_killed_campaign_resumes_and_everybody_gets_it_exactly_once(
         world.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 async def test_a_killed_campaign_on_hostile_gateways_sends_nobody_twice(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, seed: int
@@ -145,6 +146,7 @@ async def test_an_engine_that_slept_after_its_intent_and_is_still_alone_posts_it
         assert world.on_air() == Counter(numbers(5))
 
 
+@pytest.mark.slow
 async def test_what_a_killed_run_had_planned_is_not_posted_outside_the_window(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

@@ -135,6 +135,7 @@ async def test_crashes_between_a_decision_and_its_resend_leave_one_resend(
         world.check()
 
 
+@pytest.mark.slow
 async def test_a_running_engine_sends_again_what_is_decided_meanwhile(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -160,6 +161,7 @@ async def test_a_running_engine_sends_again_what_is_decided_meanwhile(
         world.check()
 
 
+@pytest.mark.slow
 async def test_an_engine_that_runs_for_another_campaign_takes_a_finished_one_up(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -228,6 +230,7 @@ async def test_a_resend_that_fails_for_good_calls_nobody_failed_who_may_have_got
         world.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 async def test_whatever_is_decided_on_hostile_gateways_every_attempt_has_its_reason(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, seed: int
@@ -253,6 +256,7 @@ async def test_whatever_is_decided_on_hostile_gateways_every_attempt_has_its_rea
         assert [found for found in audit(world.conn, 1) if found.verdict == "broken"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_policy_on_hostile_gateways_sends_nobody_more_than_once_again(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, seed: int

@@ -230,6 +230,7 @@ def token_of(world: Any, name: str = "sim1") -> str:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_no_forged_push_causes_a_send_beyond_the_budget(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, name: str
@@ -300,6 +301,7 @@ async def test_without_its_token_nothing_of_a_gateway_moves(
         assert bool(foreign[0][0]) == (token == "sim2")
 
 
+@pytest.mark.slow
 async def test_a_forged_failure_beyond_the_budget_ends_failed(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -314,6 +316,7 @@ async def test_a_forged_failure_beyond_the_budget_ends_failed(
         assert_within_budget(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
 async def test_a_campaign_that_does_not_send_cannot_be_made_to(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, verb: str
@@ -404,6 +407,7 @@ def _drawn(count: int) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 async def test_no_shape_of_a_push_ends_the_engine(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

@@ -40,6 +40,7 @@ def outside(moments: list[datetime], window: Window) -> list[datetime]:
     return [at for at in moments if not window.is_open(at)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pauses", [True, False], ids=["pauses", "pauses-nothing-begun"])
 @pytest.mark.parametrize("seconds", [1.5, 6.0, 25.0])
 async def test_no_message_starts_outside_the_window_and_the_window_is_used(
@@ -65,6 +66,7 @@ async def test_no_message_starts_outside_the_window_and_the_window_is_used(
         world.check()
 
 
+@pytest.mark.slow
 async def test_what_waits_at_the_end_of_the_window_is_paused_and_no_attempt_is_burnt(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -102,6 +104,7 @@ def fictional(area: str, count: int) -> list[str]:
 ZONES = {"212": "America/New_York", "310": "America/Los_Angeles", "808": "Pacific/Honolulu"}
 
 
+@pytest.mark.slow
 async def test_every_recipient_is_sent_to_by_the_clocks_of_their_own_zone(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -141,6 +144,7 @@ async def test_every_recipient_is_sent_to_by_the_clocks_of_their_own_zone(
         world.check()
 
 
+@pytest.mark.slow
 async def test_an_engine_that_starts_again_after_the_window_pauses_what_is_queued_at_once(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -164,6 +168,7 @@ async def test_an_engine_that_starts_again_after_the_window_pauses_what_is_queue
         world.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [timedelta(hours=3), timedelta(hours=-3)], ids=str)
 async def test_a_clock_that_is_set_stops_what_is_queued_and_what_waits(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, step: timedelta
@@ -188,6 +193,7 @@ async def test_a_clock_that_is_set_stops_what_is_queued_and_what_waits(
         assert sum(world.on_air().values()) == 250
 
 
+@pytest.mark.slow
 async def test_a_post_without_an_answer_is_not_repeated_outside_the_window(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -216,6 +222,7 @@ async def test_a_post_without_an_answer_is_not_repeated_outside_the_window(
         world.check()
 
 
+@pytest.mark.slow
 async def test_a_device_that_does_not_answer_the_pause_is_asked_until_it_does(
     autojump_clock: object, make_world: Callable[..., Any]
 ) -> None:

@@ -31,6 +31,7 @@ async def test_everybody_is_sent_exactly_once_and_delivered(
         assert {attempt.device for attempt in world.attempts} == {"sim1", "sim2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task_size", ["1", "20"])
 @pytest.mark.parametrize("profile", ["lossy", "deaf", "full", "reboot", "deadports", "hostile"])
 async def test_no_number_goes_out_twice_whatever_the_device_does(
@@ -79,6 +80,7 @@ async def test_transient_failures_are_retried_on_another_port_and_permanent_ones
         ]
 
 
+@pytest.mark.slow
 async def test_a_timeout_is_unknown_until_a_receipt_proves_it(
     autojump_clock: object, make_world: Callable[..., Any]
 ) -> None:
@@ -127,6 +129,7 @@ async def test_wrong_credentials_stop_the_gateway_before_anything_is_claimed(
         assert world.states() == {"pending": 5}
 
 
+@pytest.mark.slow
 async def test_a_wrong_report_address_costs_a_handful_and_the_reason_is_told(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -161,6 +164,7 @@ async def test_the_per_port_rate_is_kept_on_every_port(
             assert all(b - a >= 9990 for a, b in pairwise(times))
 
 
+@pytest.mark.slow
 async def test_nothing_is_sent_outside_the_window(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -191,6 +195,7 @@ async def test_an_unreachable_gateway_is_waited_for_and_told(
         assert "sim1 answers" in world.notices
 
 
+@pytest.mark.slow
 async def test_a_window_follows_the_civil_clock_after_a_sleep_of_this_machine(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -207,6 +212,7 @@ async def test_a_window_follows_the_civil_clock_after_a_sleep_of_this_machine(
         assert len(world.attempts) < 60
 
 
+@pytest.mark.slow
 async def test_what_is_queued_when_the_window_closes_waits_for_the_next_one(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

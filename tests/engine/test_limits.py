@@ -60,6 +60,7 @@ def assert_pace(times: Sequence[tuple[int, int]], gap: float, *, segments: bool)
     assert (times[-1][0] - times[0][0]) / 1000 <= (paid - last) * 1.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "options", "gap", "by_segments"),
     [
@@ -83,6 +84,7 @@ async def test_a_rate_over_all_ports_is_kept_evenly_and_used(
         world.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "options", "gap"),
     [
@@ -108,6 +110,7 @@ async def test_a_pace_of_each_port_is_kept_and_used(
         world.check()
 
 
+@pytest.mark.slow
 async def test_two_campaigns_share_the_rate_of_a_gateway(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -123,6 +126,7 @@ async def test_two_campaigns_share_the_rate_of_a_gateway(
         assert world.on_air() == Counter(numbers(20) * 2)
 
 
+@pytest.mark.slow
 async def test_a_crash_gives_no_burst(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -139,6 +143,7 @@ async def test_a_crash_gives_no_burst(
         world.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", ["Hello", THREE], ids=["1 segment", "3 segments"])
 async def test_no_sim_exceeds_its_hour_and_each_hour_is_used(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, message: str
@@ -158,6 +163,7 @@ async def test_no_sim_exceeds_its_hour_and_each_hour_is_used(
         world.check()
 
 
+@pytest.mark.slow
 async def test_what_is_queued_when_an_hour_ends_counts_in_the_next(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -175,6 +181,7 @@ async def test_what_is_queued_when_an_hour_ends_counts_in_the_next(
         world.check()
 
 
+@pytest.mark.slow
 async def test_the_day_of_a_sim_follows_the_zone_of_its_gateway_and_survives_every_crash(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -190,6 +197,7 @@ async def test_the_day_of_a_sim_follows_the_zone_of_its_gateway_and_survives_eve
         world.check()
 
 
+@pytest.mark.slow
 async def test_a_sim_that_warms_up_sends_more_day_by_day(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -259,6 +267,7 @@ async def test_it_is_told_why_a_sim_waits_and_until_when(
         assert abs(opens - datetime(2026, 3, 3, tzinfo=UTC)) < timedelta(seconds=1)
 
 
+@pytest.mark.slow
 async def test_personal_texts_of_all_lengths_never_exceed_what_is_left(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

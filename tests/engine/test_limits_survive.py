@@ -16,6 +16,7 @@ from tests.engine.test_limits import CALM, THREE, used
 Numbers = Callable[[int], list[str]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("profile", "seed"), [("lossy", 1), ("reboot", 2), ("hostile", 3)])
 async def test_no_cap_and_no_rate_is_exceeded_whatever_crashes(
     autojump_clock: object,
@@ -50,6 +51,7 @@ async def test_no_cap_and_no_rate_is_exceeded_whatever_crashes(
         world.check()
 
 
+@pytest.mark.slow
 async def test_a_sim_put_in_while_messages_are_queued_stays_within_its_cap(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:

@@ -39,6 +39,7 @@ async def run_for(world: Any, seconds: float, *names: int) -> None:
         await run_engine(world.run(), job)
 
 
+@pytest.mark.slow
 async def test_what_is_claimed_within_a_priority_follows_the_shares(
     autojump_clock: object, make_world: Callable[..., Any]
 ) -> None:
@@ -73,6 +74,7 @@ async def test_a_lower_priority_waits_until_the_higher_has_no_more_to_claim(
         assert world.on_air() == Counter(people(1, 60) + people(2, 200))
 
 
+@pytest.mark.slow
 async def test_a_campaign_that_comes_late_gets_its_share_from_then_on(
     autojump_clock: object, make_world: Callable[..., Any]
 ) -> None:
@@ -102,6 +104,7 @@ async def test_a_campaign_that_comes_late_gets_its_share_from_then_on(
         assert abs(claimed[old + 1] - claimed[old]) <= 2 * 8 * 30
 
 
+@pytest.mark.slow
 async def test_a_new_priority_acts_within_a_second_and_is_stored(
     autojump_clock: object, make_world: Callable[..., Any]
 ) -> None:
@@ -154,6 +157,7 @@ async def test_a_priority_that_cannot_be_is_refused(
             await do(world, "priority", name="c", priority="high")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
 async def test_what_is_done_to_one_campaign_leaves_the_others_their_ports(
     autojump_clock: object, make_world: Callable[..., Any], verb: str

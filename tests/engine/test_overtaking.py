@@ -16,6 +16,7 @@ Numbers = Callable[[int], list[str]]
 URGENT = [f"99911{i:06d}" for i in range(100)]
 
 
+@pytest.mark.slow
 async def test_an_urgent_hundred_on_32_busy_ports_is_out_within_a_minute(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -31,6 +32,7 @@ async def test_an_urgent_hundred_on_32_busy_ports_is_out_within_a_minute(
         world.check()
 
 
+@pytest.mark.slow
 async def test_what_an_urgent_campaign_does_not_use_goes_on(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -42,6 +44,7 @@ async def test_what_an_urgent_campaign_does_not_use_goes_on(
         world.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 async def test_an_engine_killed_while_others_are_overtaken_leaves_nothing_paused(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, seed: int

@@ -74,6 +74,7 @@ async def run_with_a_copy(
     return made[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("profile", ["clean", "hostile"])
 async def test_restored_from_the_middle_and_resumed_nobody_is_sent_twice(
@@ -106,6 +107,7 @@ async def test_restored_from_the_middle_and_resumed_nobody_is_sent_twice(
         world.check()
 
 
+@pytest.mark.slow
 async def test_whoever_was_in_flight_is_raised_by_the_reports_in_the_kept_inbox(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -153,6 +155,7 @@ async def test_a_restored_ledger_sends_the_next_campaign_as_ever(
         world.check()
 
 
+@pytest.mark.slow
 async def test_an_older_copy_put_in_place_by_hand_sends_nothing_until_it_is_restored(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -268,6 +271,7 @@ def replace_inbox(world: Any, copy: Path) -> None:
     world.inbox_reader = InboxReader.open(place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2, 4])
 @pytest.mark.parametrize("grown", [False, True], ids=["shorter-than-folded", "past-the-cursor"])
 async def test_an_older_inbox_put_in_place_by_hand_loses_nothing_and_doubles_nothing(

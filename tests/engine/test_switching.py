@@ -37,6 +37,7 @@ async def test_a_used_up_sim_hands_its_port_to_the_next_slot_and_nobody_is_lost(
         ]
 
 
+@pytest.mark.slow
 async def test_without_the_setting_no_sim_is_switched(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -59,6 +60,7 @@ async def test_a_device_that_goes_on_to_a_third_sim_by_itself_is_followed(
         world.check()
 
 
+@pytest.mark.slow
 async def test_without_a_sim_that_registers_the_port_rests_until_the_first_has_room_again(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -74,6 +76,7 @@ async def test_without_a_sim_that_registers_the_port_rests_until_the_first_has_r
         world.check()
 
 
+@pytest.mark.slow
 async def test_with_no_sim_left_the_port_stays_as_it_is(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers
 ) -> None:
@@ -85,6 +88,7 @@ async def test_with_no_sim_left_the_port_stays_as_it_is(
         assert not any("slot" in notice for notice in world.notices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [True, False], ids=["device-switched", "command-lost"])
 async def test_a_crash_in_the_middle_of_a_switch_loses_and_doubles_nobody(
     autojump_clock: object, make_world: Callable[..., Any], numbers: Numbers, told: bool

@@ -222,6 +222,7 @@ def test_the_fast_pattern_accepts_only_what_phonenumbers_reads_alike(region: str
     agrees()
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
 @given(
     st.one_of(*map(_nearly_valid, ("GB", "US", "CN"))),
@@ -249,6 +250,7 @@ def test_international_numbers_are_judged_as_phonenumbers_judges(text: str) -> N
     assert outcome == expected or (expected is None and isinstance(outcome, Refusal))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, database=None, derandomize=True)
 @given(st.text(max_size=40), st.sampled_from(["CN", "US", None]))
 def test_any_text_is_a_number_or_a_refusal_never_an_error(text: str, region: str | None) -> None:

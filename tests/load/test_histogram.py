@@ -57,6 +57,7 @@ def test_percentiles_are_those_of_the_reference_implementation(
     assert ours.mean == pytest.approx(reference.get_mean_value(), rel=1e-3, abs=0.5)
 
 
+@pytest.mark.slow
 @given(st.lists(FITTING, min_size=1), PERCENTS)
 def test_a_percentile_is_the_ranked_value_to_three_digits_and_never_less(
     values: list[int], percent: float
@@ -65,6 +66,7 @@ def test_a_percentile_is_the_ranked_value_to_three_digits_and_never_less(
     assert exact <= of(values).percentile(percent) <= exact * (1 + 1 / 1024)
 
 
+@pytest.mark.slow
 @given(st.lists(LATENCIES, min_size=1), PERCENTS, PERCENTS)
 def test_percentiles_rise_and_stay_between_the_least_and_the_largest_value(
     values: list[int], percent: float, other: float
@@ -83,6 +85,7 @@ def test_sums_are_exact(values: list[int]) -> None:
     assert recorded.stdev == pytest.approx(statistics.pstdev(values), rel=1e-9)
 
 
+@pytest.mark.slow
 @given(st.lists(LATENCIES), st.lists(LATENCIES), st.lists(LATENCIES))
 def test_merging_is_recording_everything_in_one(
     first: list[int], second: list[int], third: list[int]
@@ -111,6 +114,7 @@ def test_bytes_bring_everything_back(values: list[int]) -> None:
     assert len(packed) <= 60 + 14 * len(values)
 
 
+@pytest.mark.slow
 @given(st.lists(FITTING), st.binary(max_size=40), st.integers(0, 60), st.integers(0, 40))
 def test_bytes_that_are_damaged_are_refused_or_still_make_sense(
     values: list[int], patch: bytes, at: int, cut: int
@@ -145,6 +149,7 @@ def test_other_bytes_are_no_histogram(packed: bytes) -> None:
         Histogram.from_bytes(packed)
 
 
+@pytest.mark.slow
 @given(st.lists(LATENCIES))
 def test_slots_hold_every_fitting_value_once(values: list[int]) -> None:
     fitting = [value for value in values if value <= HIGHEST]

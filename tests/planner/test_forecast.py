@@ -261,6 +261,7 @@ def test_others_go_on_while_ours_waits_and_nothing_is_late_for_it() -> None:
     assert seconds(found)[1] < 2 * 300 * 1.11 + 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("messages", "ports", "caps"),
     [
@@ -300,6 +301,7 @@ def test_a_task_names_one_port_and_holds_so_many(
     assert task_count(same_text, ports, size) == tasks
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     st.integers(1, 10**5),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,6 +170,7 @@ def evidences(draw: st.DrawFn) -> list[TaskEvidence]:
     return draw(st.lists(one, min_size=3, max_size=3))
 
 
+@pytest.mark.slow
 @given(evidences())
 def test_join_is_commutative_associative_and_idempotent(three: list[TaskEvidence]) -> None:
     a, b, c = three
@@ -181,6 +183,7 @@ def test_join_is_commutative_associative_and_idempotent(three: list[TaskEvidence
 # streams of a device that tells the truth
 
 
+@pytest.mark.slow
 @given(stories())
 def test_nothing_is_claimed_against_the_truth_whatever_is_lost(story: Story) -> None:
     evidence = TaskEvidence.blank(len(story.truth))
@@ -192,6 +195,7 @@ def test_nothing_is_claimed_against_the_truth_whatever_is_lost(story: Story) -> 
             assert claimed in (None, true)
 
 
+@pytest.mark.slow
 @given(stories(), st.data())
 def test_any_order_and_any_grouping_concludes_alike(story: Story, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(story.again)))
@@ -200,6 +204,7 @@ def test_any_order_and_any_grouping_concludes_alike(story: Story, data: st.DataO
     assert conclude(grouped) == conclude(story.evidence(story.arrived))
 
 
+@pytest.mark.slow
 @given(stories())
 def test_hearing_it_again_changes_nothing(story: Story) -> None:
     evidence = story.evidence(story.arrived)
@@ -208,6 +213,7 @@ def test_hearing_it_again_changes_nothing(story: Story) -> None:
         assert (result.evidence, result.settled, result.conflicts) == (evidence, (), ())
 
 
+@pytest.mark.slow
 @given(stories())
 def test_hearing_more_never_takes_knowledge_away(story: Story) -> None:
     evidence = TaskEvidence.blank(len(story.truth))
@@ -220,11 +226,13 @@ def test_hearing_more_never_takes_knowledge_away(story: Story) -> None:
         evidence = result.evidence
 
 
+@pytest.mark.slow
 @given(stories())
 def test_hearing_everything_is_knowing_everything(story: Story) -> None:
     assert conclude(story.evidence(story.reports)).outcomes == story.truth
 
 
+@pytest.mark.slow
 @given(stories())
 def test_applying_only_what_rises_ends_at_the_conclusion(story: Story) -> None:
     """As the ledger does it: report by report, each difference once."""
@@ -241,6 +249,7 @@ def test_applying_only_what_rises_ends_at_the_conclusion(story: Story) -> None:
 JUNK = st.integers(-2, 9)
 
 
+@pytest.mark.slow
 @given(stories(), st.builds(Counters, JUNK, JUNK, JUNK, JUNK), st.data())
 def test_counters_of_another_epoch_change_no_conclusion(
     story: Story, junk: Counters, data: st.DataObject
@@ -252,6 +261,7 @@ def test_counters_of_another_epoch_change_no_conclusion(
     assert story.evidence(reports) == story.evidence(story.arrived)
 
 
+@pytest.mark.slow
 @given(stories())
 def test_indexes_and_counters_written_as_strings_tell_the_same(story: Story) -> None:
     def row(item: SentRow | FailedRow) -> list[object]:
@@ -295,6 +305,7 @@ def courses(evidence: TaskEvidence) -> list[tuple[Outcome, ...]]:
     return fits
 
 
+@pytest.mark.slow
 @given(stories(most=5))
 def test_a_place_is_concluded_exactly_where_every_course_of_events_agrees(story: Story) -> None:
     evidence = story.evidence(story.arrived)
@@ -305,6 +316,7 @@ def test_a_place_is_concluded_exactly_where_every_course_of_events_agrees(story:
         assert claimed == (next(iter(ends)) if len(ends) == 1 else None)
 
 
+@pytest.mark.slow
 @given(stories(most=5))
 def test_bounds_are_exact(story: Story) -> None:
     """Weaker on purpose: that a place failed may be certain, how it failed never is without a
@@ -320,6 +332,7 @@ def test_bounds_are_exact(story: Story) -> None:
     assert found.bounds == f"among {len(found.ambiguous)}: {sent} sent, {failed} failed"
 
 
+@pytest.mark.slow
 @given(evidences())
 def test_whatever_a_device_says_only_its_final_counters_add_to_its_details(
     three: list[TaskEvidence],
