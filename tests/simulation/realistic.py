@@ -14,16 +14,14 @@ HOURS = 22
 RECIPIENTS = 7920
 """One every ten seconds."""
 
-DEVICES = 3
+_DEVICES = 3
 _SECONDS = HOURS * 3600.0
 
 
-def ordinary_day(
-    seed: int, *, recipients: int = RECIPIENTS, devices: int = DEVICES, faults: bool = True
-) -> Scenario:
+def ordinary_day(seed: int, *, recipients: int = RECIPIENTS, faults: bool = True) -> Scenario:
     """The day of a seed; without `faults` nothing at all goes wrong."""
     rate = f"{recipients / _SECONDS * 60:.4f}/min"
-    plans = tuple(
+    devices = tuple(
         DevicePlan(
             f"sim{nth + 1}",
             {
@@ -34,18 +32,18 @@ def ordinary_day(
             faults={"answer-lost": 0.01, "push-lost": 0.005, "push-twice": 0.005,
                     "push-late": 0.005} if faults else {},
         )
-        for nth in range(devices)
+        for nth in range(_DEVICES)
     )  # fmt: skip
     numbers = tuple(f"99931{nth:05d}{5000 + nth % 4000:04d}" for nth in range(recipients))
     plan = CampaignPlan("day", numbers, "Hello", {"retries": 2, "receipts": True, "rate": rate})
-    scenario = Scenario(seed, plans, (plan,), calm=_SECONDS, inbox_every=60.0)
+    scenario = Scenario(seed, devices, (plan,), calm=_SECONDS, inbox_every=60.0)
     if not faults:
         return scenario
     return replace(
         scenario,
         acts=tuple(
-            Act(_SECONDS * (nth + 1) / (devices + 1) + seed % 600, "reboot", device=nth)
-            for nth in range(devices)
+            Act(_SECONDS * (nth + 1) / (_DEVICES + 1) + seed % 600, "reboot", device=nth)
+            for nth in range(_DEVICES)
         ),
         crashes=tuple(
             Crash(_SECONDS / 5 + seed % 100, 17 * nth, downtime=120.0) for nth in range(3)

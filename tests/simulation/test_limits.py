@@ -39,18 +39,18 @@ _BOX = Box("sim1", ports=2, air=6.0)
 
 ALONE = {
     "sim-hour": Limited(1, (replace(_BOX, caps=Caps(hour=30)),), hours=8),
-    "sim-day": Limited(2, (replace(_BOX, caps=Caps(day=80)),), hours=20),
-    "sim-month": Limited(13, (replace(_BOX, caps=Caps(month=90, day=60)),), hours=30),
+    "sim-day": Limited(2, (replace(_BOX, caps=Caps(day=80)),), hours=38),
+    "sim-month": Limited(13, (replace(_BOX, caps=Caps(month=90, day=60)),), hours=50),
     "sim-hour-recipients": Limited(3, (replace(_BOX, caps=Caps(hour_recipients=25)),), hours=8),
-    "sim-day-recipients": Limited(4, (replace(_BOX, caps=Caps(day_recipients=70)),), hours=20),
+    "sim-day-recipients": Limited(4, (replace(_BOX, caps=Caps(day_recipients=70)),), hours=38),
     "sim-month-recipients": Limited(
-        14, (replace(_BOX, caps=Caps(month_recipients=80, day=50)),), hours=30
+        14, (replace(_BOX, caps=Caps(month_recipients=80, day=50)),), hours=50
     ),
-    "warm-up": Limited(5, (replace(_BOX, caps=Caps(ramp=(20, 40, 80), day=90)),), hours=64),
-    "balance-floor": Limited(15, (replace(_BOX, money=120),), hours=2),
+    "warm-up": Limited(5, (replace(_BOX, caps=Caps(ramp=(20, 40, 80), day=90)),), hours=80),
+    "balance-floor": Limited(15, (replace(_BOX, money=120),), hours=6),
     "port-rate": Limited(6, (replace(_BOX, caps=Caps(gap=60.0)),), hours=4),
     "port-segment-rate": Limited(16, (replace(_BOX, caps=Caps(segment_gap=25.0)),), 4, parts=2),
-    "interval": Limited(17, (replace(_BOX, caps=Caps(interval=(20, 80))),), hours=3),
+    "interval": Limited(17, (replace(_BOX, caps=Caps(interval=(20, 80))),), hours=5),
     "gateway rate": Limited(7, (replace(_BOX, gap=45.0),), hours=4),
     "gateway segment-rate": Limited(18, (replace(_BOX, segment_gap=30.0),), hours=4, parts=2),
     "campaign rate": Limited(8, (_BOX, replace(_BOX, name="sim2")), hours=4, gap=40.0),
@@ -112,14 +112,14 @@ _WORLDS = st.builds(
     Limited,
     seed=st.integers(1, 10**6),
     boxes=_BOXES,
-    hours=st.integers(24, 44),
+    hours=st.integers(24, 60),
     window=st.none() | st.sampled_from([(8, 21), (11, 14)]),
     gap=st.sampled_from([0.0, 15.0, 50.0]),
     segment_gap=st.sampled_from([0.0, 0.0, 25.0]),
     parts=st.sampled_from([1, 1, 2]),
     crashes=st.just(()) | st.tuples(st.integers(600, 50_000).map(float)),
     campaigns=st.integers(1, 2),
-).filter(lambda world: 40 <= most(world) <= 800)
+).filter(lambda world: 40 <= most(world) <= 1200)
 
 
 def drawn(count: int) -> list[Limited]:
